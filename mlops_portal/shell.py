@@ -1,0 +1,137 @@
+"""What the frame around every page shows: navigation with counts, who is signed in, whether work is done."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from django.http import HttpRequest
+from django.urls import reverse
+
+from mlops_portal.icons import NAVIGATION
+from mlops_portal.jobs.models import WorkerBeat
+from mlops_portal.kit import clock
+from monitoring.models import Alert
+from registry.models import Membership
+
+THEMES = ("light", "dark")
+BEAT_IS_LATE = timedelta(seconds=120)  # the limit of the progress watchdog, mlops_portal.jobs.worker
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One entry of the navigation; `go` is the key after g, `pages` the view names it stands for."""
+
+    icon: str
+    label: str
+    url_name: str
+    pages: tuple[str, ...]
+    go: str = ""
+    heading: str = ""
+
+    def __post_init__(self) -> None:
+        if self.icon not in NAVIGATION:
+            raise ValueError(f"no navigation icon {self.icon!r}")
+
+    @property
+    def url(self) -> str:
+        return reverse(self.url_name)
+
+
+SECTIONS = (
+    Section("fleet", "Fleet", "home", ("home",), "f"),
+    Section("alerts", "Alerts", "monitoring:alert-list", ("monitoring:alert-",), "a"),
+    Section(
+        "models",
+        "Models",
+        "registry:model-list",
+        ("registry:model-", "registry:version-", "registry:feature-", "monitoring:model-", "monitoring:reference-"),
+        "m",
+        heading="Inventory",
+    ),
+    Section("teams", "Teams", "registry:team-list", ("registry:team-", "registry:key-")),
+    Section("runs", "Monitor runs", "monitoring:run-list", ("monitoring:run-",), "n", heading="Measurement"),
+    Section("jobs", "Jobs", "job-list", ("job-",), "j"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Whether a worker has been seen lately."""
+
+    tone: str
+    sentence: str
+    seen_at: datetime | None
+
+
+class Shell:
+    """Answers of the frame, each asked from the database at most once and only if the template wants it."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        return SECTIONS
+
+    @cached_property
+    def here(self) -> Section | None:
+        """The section the page belongs to."""
+        match = self._request.resolver_match
+        name = match.view_name if match else ""
+        return next((section for section in SECTIONS if name.startswith(section.pages)), None)
+
+    @property
+    def theme(self) -> str:
+        """The look the person has chosen, or "" for that of the system."""
+        chosen = self._request.COOKIES.get("theme", "")
+        return chosen if chosen in THEMES else ""
+
+    @property
+    def keys_off(self) -> bool:
+        return self._request.COOKIES.get("keys") == "off"
+
+    @property
+    def layout(self) -> str:
+        """The template a message page extends: a fragment for htmx, a page without navigation for strangers."""
+        if getattr(self._request, "htmx", False):
+            return "components/_fragment.html"
+        return "base.html" if self._is_signed_in else "signed_out.html"
+
+    @cached_property
+    def open_alert_count(self) -> int:
+        return Alert.objects.visible_to(self._request.user).open().count() if self._is_signed_in else 0
+
+    @cached_property
+    def who(self) -> str:
+        """The person's team and role, or how many teams."""
+        if not self._is_signed_in:
+            return ""
+        memberships = list(Membership.objects.filter(user=self._request.user).select_related("team")[:2])
+        match memberships:
+            case []:
+                return self._request.user.get_username()
+            case [only]:
+                return f"{only.team.name} · {only.get_role_display().lower()}"
+            case _:
+                return f"{self._request.user.get_username()} · several teams"
+
+    @cached_property
+    def work(self) -> Work:
+        """The line on the worker, from the newest beat of its main loop."""
+        seen_at = WorkerBeat.objects.order_by("-loop_at").values_list("loop_at", flat=True).first()
+        if seen_at is None:
+            return Work("silent", "No worker has run yet", None)
+        if clock.now() - seen_at > BEAT_IS_LATE:
+            return Work("warn", "Worker silent since", seen_at)
+        return Work("ok", "Worker ok", seen_at)
+
+    @property
+    def _is_signed_in(self) -> bool:
+        user = getattr(self._request, "user", None)
+        return bool(user and user.is_authenticated)
+
+
+def shell(request: HttpRequest) -> Mapping[str, Shell]:
+    """The context processor; at most three queries, none unless the frame is drawn."""
+    return {"shell": Shell(request)}
