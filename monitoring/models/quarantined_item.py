@@ -1,0 +1,23 @@
+"""Items that were rejected."""
+
+from django.db import models
+
+
+class QuarantinedItem(models.Model):
+    """One row is one rejected item, scrubbed of what privacy rules forbid to keep. Kept for 14 days."""
+
+    batch = models.ForeignKey("monitoring.IngestBatch", on_delete=models.CASCADE, related_name="quarantined")
+    model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="+")
+    index = models.PositiveIntegerField()
+    code = models.CharField(max_length=64)
+    pointer = models.CharField(max_length=512)
+    detail = models.CharField(max_length=512, default="")
+    item = models.TextField()  # JSON text
+    created_at = models.DateTimeField()
+    replayed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["model", "-created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.code} at {self.pointer}"

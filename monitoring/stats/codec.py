@@ -1,0 +1,83 @@
+"""The byte form of grids and profiles: a magic word, a JSON header, little-endian arrays.
+
+Equal content gives equal bytes on every machine, so that a hash of them is a name.
+"""
+
+import json
+import struct
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+_KEPT_DTYPES = ("<f8", "<u8", "<u2")
+_INT32 = np.iinfo(np.int32)
+
+
+def pack(magic: bytes, header: Mapping[str, object], arrays: Arrays) -> bytes:
+    """Return the canonical bytes of a header and named arrays.
+
+    Whole numbers are written in 32 bits where they fit. Raises ValueError if the header holds NaN.
+    """
+    written = {name: _narrow(array) for name, array in sorted(arrays.items())}
+    directory = [[name, array.dtype.str, list(array.shape)] for name, array in written.items()]
+    text = json.dumps(
+        {"header": header, "arrays": directory}, sort_keys=True, separators=(",", ":"), allow_nan=False
+    ).encode()
+    return b"".join(
+        [magic, struct.pack("<I", len(text)), text, *(array.tobytes() for array in written.values())]
+    )
+
+
+def unpack(magic: bytes, blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Return the header and arrays of packed bytes.
+
+    Whole numbers come back as int64. Raises ValueError if the magic word or the length is wrong.
+    """
+    if blob[:4] != magic or len(blob) < 8:
+        raise ValueError(f"these bytes do not begin with {magic.decode()}")
+    start = 8 + int(struct.unpack("<I", blob[4:8])[0])
+    try:
+        described = json.loads(blob[8:start])
+    except ValueError as error:
+        raise ValueError("the header of these bytes is damaged") from error
+    arrays = {}
+    for name, dtype, shape in described["arrays"]:
+        size = int(np.prod(shape, dtype=np.int64))
+        end = start + size * np.dtype(dtype).itemsize
+        if end > len(blob):
+            raise ValueError("these bytes are too short")
+        flat = np.frombuffer(blob, dtype=dtype, count=size, offset=start)
+        arrays[name] = _widen(flat, dtype).reshape(shape)
+        start = end
+    if start != len(blob):
+        raise ValueError("these bytes are too long")
+    return described["header"], arrays
+
+
+def compress(packed: bytes) -> bytes:
+    """Deflate packed bytes for storage."""
+    return zlib.compress(packed, 6)
+
+
+def decompress(blob: bytes) -> bytes:
+    """Inflate stored bytes. Raises ValueError if they are damaged."""
+    try:
+        return zlib.decompress(blob)
+    except zlib.error as error:
+        raise ValueError("these bytes are not a deflated profile") from error
+
+
+def _narrow(array: NDArray[Any]) -> NDArray[Any]:
+    if array.dtype.str in _KEPT_DTYPES:
+        return np.ascontiguousarray(array)
+    fits = not array.size or (array.min() >= _INT32.min and array.max() <= _INT32.max)
+    return np.ascontiguousarray(array, dtype="<i4" if fits else "<i8")
+
+
+def _widen(flat: NDArray[Any], dtype: str) -> NDArray[Any]:
+    return flat.copy() if dtype in _KEPT_DTYPES else flat.astype(np.int64)

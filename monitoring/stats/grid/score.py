@@ -1,0 +1,71 @@
+"""The fixed grid of classifier scores: half linear, half logit, the same for all models."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.grid.headline import headline
+from monitoring.stats.grid.labels import bin_labels
+
+SCORE_CELLS = 4096
+_CLIP = 2.0**-24
+_HALVINGS = 64
+
+
+def score_cell(scores: FloatArray | float) -> NDArray[np.int64]:
+    """Return the cell of each score in [0, 1].
+
+    >>> score_cell(np.array([0.01, 0.5, 0.9, 1.0])).tolist()
+    [762, 2048, 3001, 4092]
+    """
+    clipped = np.clip(scores, _CLIP, 1 - _CLIP)
+    place = np.asarray(scores) / 2 + (logit(clipped) + 16.7) / 66.8
+    return np.minimum(SCORE_CELLS - 1, np.floor(SCORE_CELLS * place)).astype(np.int64)
+
+
+def _edges() -> FloatArray:
+    """Find by bisection the smallest score of each cell; cells that no score reaches are empty."""
+    cells = np.arange(SCORE_CELLS)
+    low, high = np.zeros(SCORE_CELLS), np.ones(SCORE_CELLS)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        reached = score_cell(middle) >= cells
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return np.append(np.where(score_cell(low) >= cells, low, high), 1.0)
+
+
+SCORE_EDGES = _edges()
+
+
+@dataclass(frozen=True)
+class ScoreGrid:
+    """Headline bins of a classifier's score over the fixed cells."""
+
+    groups: NDArray[np.int16]
+    labels: tuple[str, ...]
+    n: int = 0
+
+    @property
+    def cells(self) -> int:
+        return SCORE_CELLS
+
+    def group_of(self, scores: FloatArray) -> NDArray[np.int16]:
+        """Return the headline bin of each score; a score outside of [0, 1] falls into an end."""
+        return self.groups[score_cell(np.nan_to_num(np.clip(scores, 0, 1)))]
+
+
+def score_grid(counts: IntArray) -> ScoreGrid:
+    """Freeze the headline bins of a classifier's score from its reference counts per cell.
+
+    Without reference scores the bins are tenths of the scale.
+    """
+    n = int(counts.sum())
+    if n:
+        groups = headline(counts)
+    else:
+        groups = np.minimum(9, np.floor(10 * SCORE_EDGES[:-1] + 1e-9)).astype(np.int16)
+    starts = np.flatnonzero(np.diff(groups)) + 1
+    return ScoreGrid(groups=groups, labels=bin_labels(SCORE_EDGES[starts]), n=n)

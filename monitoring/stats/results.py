@@ -1,0 +1,67 @@
+"""What the functions of this package answer: a value, how sure it is, or why there is none."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """How a measurement is judged; stored as `Measurement.verdict`."""
+
+    ok = "ok"
+    warn = "warn"
+    drift = "drift"
+    worse = "worse"
+    insufficient = "insufficient"
+    no_data = "no_data"
+    error = "error"
+
+
+class Reason(StrEnum):
+    """Why a result has no value."""
+
+    empty = "empty"
+    all_null = "all_null"
+    too_few = "too_few"
+    one_class = "one_class"
+    constant = "constant"
+    no_reference = "no_reference"
+    zero_denominator = "zero_denominator"
+    no_predicted_positives = "no_predicted_positives"
+    no_positives = "no_positives"
+    no_negatives = "no_negatives"
+    not_finite = "not_finite"
+    undefined = "undefined"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value with its 95 % interval, or None with the reason.
+
+    n: observations; n_eff: their effective number under weights, equal to n without.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    n_eff: float = 0.0
+    method: str = ""
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The distance of a window from its reference, or None with the reason.
+
+    floor: the value that chance alone exceeds once in a thousand comparisons.
+    bins: how many bins held an observation on either side.
+    """
+
+    metric: str
+    value: float | None = None
+    p_value: float | None = None
+    floor: float | None = None
+    bins: int = 0
+    n_ref: int = 0
+    n_cur: int = 0
+    reason: Reason | None = None

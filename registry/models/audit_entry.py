@@ -1,0 +1,34 @@
+"""The audit trail."""
+
+from django.db import models
+
+
+class AuditEntry(models.Model):
+    """One row is one fact that somebody or something brought about; rows form a hash chain and never change."""
+
+    class ActorKind(models.TextChoices):
+        USER = "user", "Person"
+        KEY = "key", "API key"
+        SYSTEM = "system", "The portal"
+
+    seq = models.BigIntegerField(primary_key=True)
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=128)
+    actor_kind = models.CharField(max_length=16, choices=ActorKind)
+    verb = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64)
+    label = models.CharField(max_length=256)
+    team = models.ForeignKey("registry.Team", on_delete=models.PROTECT, null=True, related_name="+")
+    changes = models.JSONField(default=dict)
+    reason = models.TextField(default="")
+    request_id = models.CharField(max_length=64, default="")
+    prev_hash = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        indexes = [models.Index(fields=["object_type", "object_id", "-seq"])]
+        ordering = ["-seq"]
+
+    def __str__(self) -> str:
+        return f"{self.seq} {self.verb}"

@@ -1,0 +1,60 @@
+"""A version of a model."""
+
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+
+
+class ModelVersion(models.Model):
+    """One row is one trained artefact under a number that is never used twice."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", "Pending"
+        READY = "ready", "Ready"
+        FAILED = "failed", "Failed"
+        BLOCKED = "blocked", "Blocked"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="versions")
+    number = models.PositiveIntegerField()
+    source = models.CharField(max_length=2048, blank=True, default="")
+    artifact_sha256 = models.CharField(max_length=64, blank=True, default="")
+    run_id = models.CharField(max_length=64, blank=True, default="")
+    run_link = models.CharField(max_length=2048, blank=True, default="")
+    git_sha = models.CharField(max_length=64, blank=True, default="")
+    framework = models.CharField(max_length=128, blank=True, default="")
+    description = models.TextField(blank=True, default="")
+    source_version = models.CharField(
+        max_length=128, blank=True, default=""
+    )  # the text that a backfilled file used
+    status = models.CharField(max_length=16, choices=Status, default=Status.READY)
+    status_message = models.TextField(blank=True, default="")
+    blocked_reason = models.TextField(blank=True, default="")
+    schema_frozen_at = models.DateTimeField(null=True)
+    client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several versions without a key)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=128)
+    updated_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["model", "number"], name="version_numbers_are_unique"),
+            models.CheckConstraint(condition=Q(number__gte=1), name="version_numbers_are_positive"),
+            models.UniqueConstraint(fields=["model", "client_key"], name="one_version_per_client_key"),
+            models.CheckConstraint(
+                condition=Q(status="blocked") & ~Q(blocked_reason="")
+                | ~Q(status="blocked") & Q(blocked_reason=""),
+                name="blocked_version_has_a_reason",
+            ),
+        ]
+        indexes = [models.Index(fields=["model", "-number"])]
+
+    def __str__(self) -> str:
+        return f"version {self.number}"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether predictions of this version are taken without a remark."""
+        return self.status == self.Status.READY and self.deleted_at is None

@@ -1,0 +1,99 @@
+"""A model a team operates."""
+
+from typing import ClassVar, Self
+from uuid import uuid4
+
+from django.db import models
+from django.db.models import Q
+
+from registry.models.team import SLUG, Team
+from registry.models.viewer import Viewer
+
+
+class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
+    """Chains over models."""
+
+    def visible_to(self, user: Viewer) -> Self:
+        """Models of the viewer's teams."""
+        return self.filter(user.model_filter(), team__in=Team.objects.visible_to(user))
+
+    def live(self) -> Self:
+        """Not deleted."""
+        return self.filter(deleted_at=None)
+
+
+class RegisteredModel(models.Model):
+    """One row is one thing a team operates. The slug never changes; the name may."""
+
+    class Task(models.TextChoices):
+        BINARY = "binary", "Binary classification"
+        MULTICLASS = "multiclass", "Multi-class classification"
+        REGRESSION = "regression", "Regression"
+        RANKING = "ranking", "Ranking"
+
+    class Lifecycle(models.TextChoices):
+        DRAFT = "draft", "Draft"
+        LIVE = "live", "Live"
+        RETIRED = "retired", "Retired"
+
+    class Risk(models.TextChoices):
+        HIGH = "high", "High"
+        MEDIUM = "medium", "Medium"
+        LOW = "low", "Low"
+        UNRATED = "unrated", "Not rated"
+
+    id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
+    team = models.ForeignKey("registry.Team", on_delete=models.PROTECT, related_name="models")
+    name = models.CharField(max_length=256)
+    slug = models.CharField(max_length=63, validators=[SLUG])
+    owner = models.ForeignKey("registry.User", on_delete=models.SET_NULL, null=True, related_name="+")
+    deputy = models.ForeignKey("registry.User", on_delete=models.SET_NULL, null=True, related_name="+")
+    lifecycle = models.CharField(max_length=16, choices=Lifecycle, default=Lifecycle.DRAFT)
+    description = models.TextField(blank=True, default="")
+    purpose = models.TextField(blank=True, default="")
+    intended_use = models.TextField(blank=True, default="")
+    limitations = models.TextField(blank=True, default="")
+    risk = models.CharField(max_length=16, choices=Risk, default=Risk.UNRATED)
+    risk_reason = models.TextField(blank=True, default="")
+    review_due_on = models.DateField(null=True)
+    task = models.CharField(max_length=16, choices=Task)
+    # {"score": "probability" | "number" | "none", "classes": [...], "positive": "default", "range": [low, high], "unit": "min"}
+    output = models.JSONField(default=dict)
+    next_version = models.PositiveIntegerField(default=1)
+    is_demo = models.BooleanField(default=False)
+    managed_by = models.CharField(max_length=128, blank=True, default="")
+    lock_version = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=128)
+    updated_at = models.DateTimeField()
+    deleted_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[RegisteredModelQuerySet] = RegisteredModelQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["name"], condition=Q(deleted_at=None), name="live_model_names_are_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["slug"], condition=Q(deleted_at=None), name="live_model_slugs_are_unique"
+            ),
+            models.CheckConstraint(
+                condition=~Q(name="") & ~Q(name__contains="/") & ~Q(name__contains=":"),
+                name="model_name_has_no_path",
+            ),
+        ]
+        indexes = [models.Index(fields=["team", "slug"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Labels of a classifier in registered order; empty for other tasks."""
+        return tuple(self.output.get("classes", ()))
+
+    @property
+    def positive(self) -> str:
+        """The positive label of a binary classifier, else an empty text."""
+        return str(self.output.get("positive", ""))
