@@ -9,7 +9,7 @@ from mlops_portal.kit.env import Reader
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Reader(BASE_DIR / ".env")
 
-# --- Mode -------------------------------------------------------------------------------------------------------
+# --- Mode
 # development: pages show errors in full; production (the default): strict; test: fault points may be armed.
 MODE = env.text("PORTAL_MODE", "production", choices=("development", "test", "production"))
 DEBUG = MODE == "development"
@@ -18,7 +18,7 @@ PORTAL_FAULTS = env.text("PORTAL_FAULTS", "")
 if PORTAL_FAULTS and not TESTING:
     env.problem("PORTAL_FAULTS may be set in test mode only")
 
-# --- Where it is reached ----------------------------------------------------------------------------------------
+# --- Where it is reached
 PUBLIC_URL = env.text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
 _public = urlsplit(PUBLIC_URL)
 if _public.scheme not in {"http", "https"} or not _public.hostname:
@@ -30,7 +30,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.flag("TRUST_PROXY") else None
 TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0, low=0, high=8)  # hops in front that set X-Forwarded-For
 
-# --- Secrets ----------------------------------------------------------------------------------------------------
+# --- Secrets
 SECRET_KEY = env.text("SECRET_KEY")
 if SECRET_KEY and (
     len(SECRET_KEY) < 50 or "example" in SECRET_KEY.lower() or "insecure" in SECRET_KEY.lower()
@@ -39,7 +39,7 @@ if SECRET_KEY and (
         "SECRET_KEY needs at least 50 random characters; make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
 
-# --- Topology: these three decide where everything lives ----------------------------------------------------------
+# --- Topology: these three decide where everything lives
 DATA_DIR = Path(env.text("PORTAL_DATA_DIR", str(BASE_DIR / "data")))
 DATABASES = {"default": env.database("DATABASE_URL", f"sqlite:///{DATA_DIR / 'portal.sqlite3'}")}
 REDIS_URL = env.text("REDIS_URL", "")  # empty: the embedded worker alone
@@ -74,7 +74,7 @@ elif _database:
         _database["OPTIONS"]["pool"] = {"min_size": 1, "max_size": 8, "timeout": 5}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Applications -----------------------------------------------------------------------------------------------
+# --- Applications
 INSTALLED_APPS = [
     "mlops_portal",
     "mlops_portal.jobs",
@@ -146,7 +146,7 @@ TEMPLATES = [
     }
 ]
 
-# --- Code that lower packages run, by dotted path (style.md 3): code, not environment ------------------------------
+# --- Code that lower packages run, by dotted path (style.md 3): code, not environment
 JOB_TABLES = ["registry.tasks.JOBS", "monitoring.tasks.JOBS"]
 SWEEPS = [
     "monitoring.traffic.compaction.sweep",
@@ -159,7 +159,7 @@ CHUNK_STEPS: list[str] = []
 OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send"}
 OUTBOX_DESTINATIONS = ["monitoring.notify.routes.destinations"]
 
-# --- Users, sessions, cookies -----------------------------------------------------------------------------------
+# --- Users, sessions, cookies
 AUTH_USER_MODEL = "registry.User"
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "home"
@@ -179,7 +179,7 @@ SESSION_COOKIE_NAME = "__Host-session" if _HTTPS else "session"
 CSRF_USE_SESSIONS = True
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# --- Headers ----------------------------------------------------------------------------------------------------
+# --- Headers
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
@@ -204,7 +204,7 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a control body; ingest and
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 1000
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
-# --- Static files -----------------------------------------------------------------------------------------------
+# --- Static files
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STORAGES = {
@@ -221,7 +221,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = MODE != "production"
 WHITENOISE_AUTOREFRESH = DEBUG
 
-# --- API --------------------------------------------------------------------------------------------------------
+# --- API
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "registry.api.authentication.KeyAuthentication",
@@ -247,27 +247,27 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
 }
 
-# --- Work -------------------------------------------------------------------------------------------------------
+# --- Work
 CELERY_BROKER_URL = REDIS_URL or "memory://"
 
-# --- Mail -------------------------------------------------------------------------------------------------------
+# --- Mail
 vars().update(env.email("EMAIL_URL", "consolemail://"))
 DEFAULT_FROM_EMAIL = env.text("EMAIL_FROM", "portal@localhost")
 SERVER_EMAIL = DEFAULT_FROM_EMAIL
 
-# --- Our own (docs/settings.md) ---------------------------------------------------------------------------------
+# --- Our own (docs/settings.md)
 PORTAL_CURRENCY = env.text("PORTAL_CURRENCY", "USD")  # ISO 4217; every amount is in it
 if not (len(PORTAL_CURRENCY) == 3 and PORTAL_CURRENCY.isascii() and PORTAL_CURRENCY.isupper()):
     env.problem(f"PORTAL_CURRENCY={PORTAL_CURRENCY!r} is not a three-letter code such as EUR")
 PORTAL_WORKERS = env.number("PORTAL_WORKERS", 2, low=1, high=64)  # embedded worker processes
 
-# --- Time and language ------------------------------------------------------------------------------------------
+# --- Time and language
 USE_TZ = True
 TIME_ZONE = "UTC"
 USE_I18N = False
 LANGUAGE_CODE = "en"
 
-# --- Logs: one JSON object a line on standard error ---------------------------------------------------------------
+# --- Logs: one JSON object a line on standard error
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

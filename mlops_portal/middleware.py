@@ -1,0 +1,104 @@
+"""What every request passes: its id and log line, the API's error shape, the pages' refusals."""
+
+import logging
+import re
+import time
+from collections.abc import Callable
+from uuid import uuid4
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.cache import patch_cache_control
+
+from mlops_portal.kit import api
+from mlops_portal.kit.errors import DomainError, Malformed
+
+Handler = Callable[[HttpRequest], HttpResponse]
+_log = logging.getLogger("portal.request")
+_ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
+API = "/api/"
+
+
+class RequestLog:
+    """Gives the request its id (or takes a well-formed `X-Request-ID`) and writes its one log line, never a body."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("X-Request-ID", "")
+        request.request_id = given if _ID.match(given) else uuid4().hex  # type: ignore[attr-defined]
+        started = time.perf_counter()
+        response = self.get_response(request)
+        response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
+        if _log.isEnabledFor(logging.INFO):
+            self._write(request, response, (time.perf_counter() - started) * 1000)
+        return response
+
+    @staticmethod
+    def _write(request: HttpRequest, response: HttpResponse, took_ms: float) -> None:
+        match = request.resolver_match
+        _log.info(
+            "request",
+            extra={
+                "request_id": request.request_id,  # type: ignore[attr-defined]
+                "method": request.method,
+                "route": match.route if match else None,
+                "status": response.status_code,
+                "ms": round(took_ms, 1),
+            },
+        )
+
+
+class ApiBoundary:
+    """Below /api every error is a problem document, also 404, 405, 413 and 500, and no key comes by query string."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(API):
+            return self.get_response(request)
+        if "\x00" in request.path:
+            return api.problem(Malformed("The address holds U+0000."), request)
+        response = self.get_response(request)
+        is_error = response.status_code >= 400
+        if is_error and not response.headers.get("Content-Type", "").startswith((api.PROBLEM, "application/json")):
+            response = self._as_problem(request, response)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @staticmethod
+    def _as_problem(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        answer = api.problem_for_status(response.status_code, request)
+        if "Allow" in response:
+            answer["Allow"] = response["Allow"]
+        return answer
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """A domain error of a plain view becomes its problem document; a bug stays one."""
+        if not request.path.startswith(API):
+            return None
+        error = api.as_domain_error(exception)
+        return api.problem(error, request) if error else None
+
+
+class Refusals:
+    """A domain error of a page becomes the refusal with its reason: a fragment for htmx, else a page."""
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        user = getattr(request, "user", None)
+        if user is not None and not request.path.startswith(API) and user.is_authenticated:
+            patch_cache_control(response, no_store=True, private=True)  # Back after sign-out shows nothing
+        return response
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Answer with the error's own status and sentence."""
+        if not isinstance(exception, DomainError) or request.path.startswith(API):
+            return None
+        template = "components/_refusal.html" if getattr(request, "htmx", False) else "refusal.html"
+        return render(request, template, {"error": exception}, status=exception.status)
