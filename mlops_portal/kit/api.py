@@ -65,8 +65,8 @@ def problem_for_status(status: int, request: HttpRequest) -> JsonResponse:
         cls = _BY_STATUS[status]
         return problem(cls(f"{cls.title}."), request)
     phrase = HTTPStatus(status).phrase
-    code = "internal_error" if status >= 500 else phrase.lower().replace(" ", "_").replace("-", "_")  # noqa: PLR2004
-    detail = "Something failed on our side; quote the request id when you report it." if status >= 500 else phrase  # noqa: PLR2004
+    code = "internal_error" if status >= 500 else phrase.lower().replace(" ", "_").replace("-", "_")
+    detail = "Something failed on our side; quote the request id when you report it." if status >= 500 else phrase
     return JsonResponse(_document(status, code, phrase, detail, request), status=status, content_type=PROBLEM)
 
 

@@ -1,0 +1,66 @@
+# Two commands do everything on a fresh machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+RUN := $(BIN)/python
+
+.PHONY: run test test-faults test-browser check fix bench demo clean
+
+run: $(VENV)/.run .env  ## install, migrate, load the demo, serve web + workers on SQLite
+	$(RUN) manage.py portal --demo
+
+test: $(VENV)/.dev  ## the whole suite; DATABASE_URL and REDIS_URL choose the services
+	$(RUN) -m pytest -n auto -m "not fault and not browser"
+
+test-faults: $(VENV)/.dev  ## real processes, killed on purpose
+	$(RUN) -m pytest -n 2 -m fault
+
+test-browser: $(VENV)/.dev  ## real Chromium
+	$(RUN) -m pytest -n 2 -m browser
+
+check: $(VENV)/.dev  ## everything that is not a test; `make -k check` shows all failures
+	@$(MAKE) -k --no-print-directory check-format check-lint check-types check-templates check-migrations check-docs check-security
+
+.PHONY: check-format check-lint check-types check-templates check-migrations check-docs check-security
+check-format:
+	$(BIN)/ruff format --check .
+check-lint:
+	$(BIN)/ruff check .
+check-types:
+	PORTAL_MODE=development SECRET_KEY=$(CHECK_KEY) $(BIN)/mypy mlops_portal registry monitoring review
+check-templates:
+	$(BIN)/djlint --lint --quiet templates
+check-migrations:
+	PORTAL_MODE=development SECRET_KEY=$(CHECK_KEY) $(RUN) manage.py makemigrations --check --dry-run
+	PORTAL_MODE=production PUBLIC_URL=https://portal.test SECRET_KEY=$(CHECK_KEY) $(RUN) manage.py check --deploy --fail-level WARNING
+check-docs:
+	PORTAL_MODE=development SECRET_KEY=$(CHECK_KEY) $(RUN) manage.py draw_docs --check
+check-security:
+	$(BIN)/bandit -q -r mlops_portal registry monitoring review -c pyproject.toml -lll
+
+CHECK_KEY = $(shell $(PYTHON) -c "import secrets; print(secrets.token_urlsafe(50))")
+
+fix: $(VENV)/.dev  ## repair what a tool can, redraw generated docs
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	PORTAL_MODE=development SECRET_KEY=$(CHECK_KEY) $(RUN) manage.py draw_docs
+
+bench: $(VENV)/.dev  ## ratios against peers, in one run
+	$(RUN) -m benchmarks
+
+.env:
+	@umask 077; $(PYTHON) -c "import secrets; print('PORTAL_MODE=development'); print('SECRET_KEY=' + secrets.token_urlsafe(50))" > .env
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.txt requirements-dev.txt | $(VENV)/bin/python
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@ $(VENV)/.run
+
+clean:  ## forget the local database, files and caches (not the environment)
+	rm -rf data staticfiles .pytest_cache .mypy_cache .ruff_cache .hypothesis
