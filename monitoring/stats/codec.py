@@ -28,9 +28,7 @@ def pack(magic: bytes, header: Mapping[str, object], arrays: Arrays) -> bytes:
     text = json.dumps(
         {"header": header, "arrays": directory}, sort_keys=True, separators=(",", ":"), allow_nan=False
     ).encode()
-    return b"".join(
-        [magic, struct.pack("<I", len(text)), text, *(array.tobytes() for array in written.values())]
-    )
+    return b"".join([magic, struct.pack("<I", len(text)), text, *(array.tobytes() for array in written.values())])
 
 
 def unpack(magic: bytes, blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

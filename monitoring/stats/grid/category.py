@@ -45,14 +45,15 @@ class CategoryGrid:
     def positions(self) -> dict[str, int]:
         return {value: position for position, value in enumerate(self.values)}
 
-    def bins_of(self, values: Sequence[str]) -> NDArray[np.int64]:
+    def bins_of(self, values: Sequence[str]) -> IntArray:
         """Return the bin of each value."""
         other = len(self.values)
         return np.array([self.positions.get(value, other) for value in values], dtype=np.int64)
 
-    def group_of(self, column: CodedColumn) -> NDArray[np.int64]:
+    def group_of(self, column: CodedColumn) -> IntArray:
         """Return the headline bin of each row; null falls into OTHER."""
-        return np.append(self.bins_of(column.values), len(self.values))[column.codes]
+        bins: IntArray = np.append(self.bins_of(column.values), len(self.values))
+        return bins[column.codes]
 
     def is_unseen(self, values: Sequence[str]) -> NDArray[np.bool_]:
         """Tell which values the reference did not have; none if it had too many to remember."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 
@@ -48,9 +49,9 @@ def _labels(bounds: FloatArray, dtype: str, digits: int) -> tuple[str, ...]:
     between = " to " if bounds[0] < 0 or dtype == "timestamp" else DASH
     if dtype == "integer":
         first, *later = (int(bound) for bound in np.ceil(bounds))
-        inner = [_whole_bin(low, high, write, between) for low, high in zip([first, *later], later, strict=False)]
+        inner = [_whole_bin(low, high, write, between) for low, high in pairwise([first, *later])]
         return (f"\u2264 {write(first - 1)}", *inner, f"\u2265 {write(int(np.ceil(bounds[-1])))}")
-    inner = [_bin(low, high, write, between) for low, high in zip(bounds, bounds[1:], strict=False)]
+    inner = [_bin(low, high, write, between) for low, high in pairwise(bounds)]
     isolated = len(bounds) > 1 and bounds[-1] == np.nextafter(bounds[-2], np.inf)
     last = f"> {write(bounds[-2])}" if isolated else f"\u2265 {write(bounds[-1])}"
     return (f"< {write(bounds[0])}", *inner, last)

@@ -52,6 +52,10 @@ class NumericGrid:
             groups += values >= bound
         return groups
 
+    def is_counted(self, values: FloatArray) -> NDArray[np.bool_]:
+        """Tell which values enter a cell: the finite ones."""
+        return np.isfinite(values)
+
 
 def numeric_edges(values: FloatArray, dtype: str = "number") -> NumericGrid:
     """Freeze the cells of a numeric feature from its reference values.

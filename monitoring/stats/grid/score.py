@@ -56,6 +56,10 @@ class ScoreGrid:
         """Return the headline bin of each score; a score outside of [0, 1] falls into an end."""
         return self.groups[score_cell(np.nan_to_num(np.clip(scores, 0, 1)))]
 
+    def is_counted(self, scores: FloatArray) -> NDArray[np.bool_]:
+        """Tell which scores enter a cell: those in [0, 1]."""
+        return (scores >= 0) & (scores <= 1)
+
 
 def score_grid(counts: IntArray) -> ScoreGrid:
     """Freeze the headline bins of a classifier's score from its reference counts per cell.
@@ -63,9 +67,6 @@ def score_grid(counts: IntArray) -> ScoreGrid:
     Without reference scores the bins are tenths of the scale.
     """
     n = int(counts.sum())
-    if n:
-        groups = headline(counts)
-    else:
-        groups = np.minimum(9, np.floor(10 * SCORE_EDGES[:-1] + 1e-9)).astype(np.int16)
+    groups = headline(counts) if n else np.minimum(9, 10 * SCORE_EDGES[:-1]).astype(np.int16)
     starts = np.flatnonzero(np.diff(groups)) + 1
     return ScoreGrid(groups=groups, labels=bin_labels(SCORE_EDGES[starts]), n=n)

@@ -1,0 +1,130 @@
+"""Intervals: how far from the truth a number may be. All of them at 95 % unless told otherwise."""
+
+import numpy as np
+from scipy.special import bdtr, bdtrik, expit, logit, ndtri
+
+from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.results import Estimate, Reason
+
+MIN_CLASS = 30
+
+
+def wilson(k: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Return Wilson's score interval of the share k / n; (0, 1) without observations.
+
+    k and n may be effective numbers of weighted observations.
+    Wilson, JASA 22 (1927).
+
+    >>> low, high = wilson(0, 10)
+    >>> low, round(high, 10)
+    (0.0, 0.2775327999)
+    """
+    if n <= 0:
+        return 0.0, 1.0
+    z = float(ndtri((1 + level) / 2))
+    share = k / n
+    centre = share + z * z / (2 * n)
+    half = z * np.sqrt(max(share * (1 - share), 0.0) / n + z * z / (4 * n * n))
+    low, high = (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
+    return (0.0 if k <= 0 else float(max(low, 0.0))), (1.0 if k >= n else float(min(high, 1.0)))
+
+
+def rate(k: float, n: float, reason: Reason = Reason.empty, n_eff: float | None = None) -> Estimate:
+    """Return the share k / n with its Wilson interval; without observations no value but the reason.
+
+    >>> rate(1, 20).value
+    0.05
+    """
+    if n <= 0:
+        return Estimate(None, method="wilson", reason=reason)
+    effective = float(n) if n_eff is None else n_eff
+    low, high = wilson(k / n * effective, effective)
+    return Estimate(k / n, low, high, n=round(n), n_eff=effective, method="wilson")
+
+
+def mean_interval(n: float, total: float, total_sq: float, n_eff: float | None = None) -> Estimate:
+    """Return a mean from sums of values and of squares, with a normal interval by its standard error.
+
+    The interval is left open (None) below two observations.
+
+    >>> estimate = mean_interval(4, 10.0, 30.0)
+    >>> estimate.value, round(estimate.high - estimate.low, 6)
+    (2.5, 2.530303)
+    """
+    if n <= 0:
+        return Estimate(None, method="normal", reason=Reason.empty)
+    effective = float(n) if n_eff is None else n_eff
+    mean = total / n
+    if effective <= 1:
+        return Estimate(mean, n=round(n), n_eff=effective, method="normal")
+    variance = max(total_sq / n - mean * mean, 0.0) * effective / (effective - 1)
+    half = float(ndtri(0.975)) * float(np.sqrt(variance / effective))
+    return Estimate(mean, mean - half, mean + half, n=round(n), n_eff=effective, method="normal")
+
+
+def order_statistic(q: float, n: int, level: float = 0.95) -> tuple[int, int]:
+    """Return the ranks (from 1) between which the q quantile of n values lies, by the binomial.
+
+    >>> order_statistic(0.5, 100)
+    (40, 61)
+    """
+    tail = (1 - level) / 2
+    low, high = _binomial_quantile(tail, n, q), _binomial_quantile(1 - tail, n, q) + 1
+    return max(low, 1), min(high, n)
+
+
+def _binomial_quantile(p: float, n: int, q: float) -> int:
+    k = int(np.ceil(bdtrik(p, n, q)))
+    return k - 1 if k > 0 and bdtr(k - 1, n, q) >= p else k
+
+
+def hanley_mcneil(area: float, n_positive: int, n_negative: int) -> float:
+    """Return the standard error of an AUC when only the area and the class sizes are known.
+
+    Hanley and McNeil, Radiology 143 (1982).
+
+    >>> round(hanley_mcneil(0.8, 50, 100), 10)
+    0.0412472221
+    """
+    if min(n_positive, n_negative) < 1:
+        raise ValueError("both classes need an observation")
+    q1, q2 = area / (2 - area), 2 * area * area / (1 + area)
+    spread = area * (1 - area) + (n_positive - 1) * (q1 - area * area) + (n_negative - 1) * (q2 - area * area)
+    return float(np.sqrt(max(spread, 0.0) / (n_positive * n_negative)))
+
+
+def delong(negatives: IntArray | FloatArray, positives: IntArray | FloatArray) -> tuple[float, float | None]:
+    """Return AUC and its standard error from counts of both classes per ascending score cell.
+
+    Ties within a cell count half. The error is None below two of a class.
+    DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988).
+
+    >>> delong(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 1]))
+    (1.0, 0.0)
+    """
+    n0, n1 = negatives.sum(), positives.sum()
+    if not (n0 and n1):
+        raise ValueError("both classes need an observation")
+    below = (np.cumsum(negatives) - negatives / 2) / n0  # placement of a positive among the negatives
+    above = 1 - (np.cumsum(positives) - positives / 2) / n1  # placement of a negative among the positives
+    area = float((positives * below).sum() / n1)
+    if min(n0, n1) < 2:
+        return area, None
+    var1 = (positives * (below - area) ** 2).sum() / (n1 - 1) / n1
+    var0 = (negatives * (above - area) ** 2).sum() / (n0 - 1) / n0
+    return area, float(np.sqrt(var1 + var0))
+
+
+def auc_interval(area: float, se: float | None, n_positive: float, n_negative: float) -> tuple[float, float]:
+    """Return the interval of an AUC on the logit scale; Wilson with the smaller class where that has no width.
+
+    >>> low, high = auc_interval(0.5, 0.1, 50, 50)
+    >>> round(low + high, 9)
+    1.0
+    """
+    smaller = min(n_positive, n_negative)
+    if not se or area <= 0 or area >= 1:
+        return wilson(area * smaller, smaller)
+    half = float(ndtri(0.975)) * se / (area * (1 - area))
+    centre = float(logit(area))
+    return float(expit(centre - half)), float(expit(centre + half))

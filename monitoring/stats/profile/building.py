@@ -1,0 +1,181 @@
+"""Counting the columns of a chunk."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitoring.stats.columns import CodedColumn, Column, FloatArray, IntArray, as_floats, encode
+from monitoring.stats.grid import CategoryGrid, Grid, Slot
+from monitoring.stats.grid.frozen import FEATURE, PREDICTION, SCORE
+from monitoring.stats.profile.categories import CategoryProfile, count_category
+from monitoring.stats.profile.costs import CostProfile, StageColumns
+from monitoring.stats.profile.latencies import LatencyProfile
+from monitoring.stats.profile.numbers import NumericProfile, count_numeric
+from monitoring.stats.profile.window import (
+    MOMENTS,
+    N_INVALID,
+    N_MISSING,
+    TALLIES,
+    Profile,
+    SegmentCounts,
+)
+
+BoolArray = NDArray[np.bool_]
+
+
+def build(
+    columns: Mapping[str, Column],
+    grid: Grid,
+    *,
+    score: Column | None = None,
+    label: Column | None = None,
+    prediction: Column | None = None,
+    latency_ms: Column | None = None,
+    cost: FloatArray | Mapping[str, StageColumns] | None = None,
+    fallback: Column | None = None,
+    error: Column | None = None,
+    decided: Column | None = None,
+    first_at: datetime | None = None,
+    last_at: datetime | None = None,
+    invalid: Mapping[str, int] | None = None,
+    rows: int | None = None,
+) -> Profile:
+    """Count a chunk of traffic on a grid.
+
+    columns: as for `freeze`; a feature that is missing here is null in all rows, counted as missing.
+    score: probability or number; for a regression the prediction serves where there is no score.
+    prediction: the decided class (text), used where the grid counts classes. decided: 1 positive, 0 negative,
+    NaN unknown. fallback, error: true, or a text, in the rows concerned; these rows enter neither score
+    nor decision. invalid: per feature, values that were refused before they came here. label is not used:
+    outcomes are counted by `build_labels`.
+
+    Raises ValueError if the columns differ in length, or if there is no column and `rows` is not given.
+    """
+    given = [*columns.values(), score, label, prediction, latency_ms, fallback, error, decided]
+    n = _row_count(given, rows)
+    excluded = _is_set(fallback, n) | _is_set(error, n)
+    outputs = _outputs(grid, score, prediction, excluded)
+    read = [
+        _read(slot, columns.get(slot.name) if slot.kind == FEATURE else outputs[slot.kind], n) for slot in grid.slots
+    ]
+    counted = [_count(slot, column) for slot, column in zip(grid.slots, read, strict=True)]
+    missing = [slot.kind == FEATURE and slot.name not in columns for slot in grid.slots]
+    tallies = np.array([_tallies(part) for part in counted], dtype=np.int64).reshape(-1, TALLIES)
+    tallies[missing, N_MISSING] = n
+    for name, refused in (invalid or {}).items():
+        tallies[grid.feature_slots[name].index, N_INVALID] += refused
+    decisions = np.array([]) if decided is None else as_floats(decided)[~excluded]
+    return Profile(
+        grid=grid,
+        rows=n,
+        counts=np.concatenate([part.counts for part in counted] or [np.zeros(0, dtype=np.int64)]),
+        tallies=tallies,
+        moments=np.array([_moments(part) for part in counted]).reshape(-1, MOMENTS),
+        segments=_count_segments(grid, read, n),
+        latency=LatencyProfile.empty() if latency_ms is None else LatencyProfile.of(as_floats(latency_ms)),
+        cost=CostProfile() if cost is None else CostProfile.of(cost),
+        other_top=_tops(grid, counted),
+        n_fallback=int(_is_set(fallback, n).sum()),
+        n_error=int(_is_set(error, n).sum()),
+        n_decided=int((~np.isnan(decisions)).sum()),
+        n_positive=int((decisions > 0).sum()),
+        first_at=first_at,
+        last_at=last_at,
+    )
+
+
+def _row_count(given: list[Column | None], rows: int | None) -> int:
+    lengths = {len(column) for column in given if column is not None} | ({rows} if rows is not None else set())
+    if len(lengths) != 1:
+        raise ValueError(f"a chunk needs columns of one length, not {sorted(lengths)}")
+    return int(lengths.pop())
+
+
+def _is_set(column: Column | None, n: int) -> BoolArray:
+    if column is None:
+        return np.zeros(n, dtype=bool)
+    if isinstance(column, np.ndarray) and column.dtype.kind in "biuf":
+        return np.nan_to_num(column).astype(bool)
+    coded = encode(column)
+    false = [code for code, value in enumerate(coded.values) if value == "false"]
+    return np.asarray((coded.codes >= 0) & ~np.isin(coded.codes, false))
+
+
+def _outputs(
+    grid: Grid, score: Column | None, prediction: Column | None, excluded: BoolArray
+) -> dict[str, Column | None]:
+    """Return score and prediction without the rows that have none by their nature."""
+    if score is None and grid.score_kind == "number":
+        score = prediction
+    numbers = None if score is None or grid.score is None else np.where(excluded, np.nan, as_floats(score))
+    classes = None
+    if prediction is not None and grid.prediction is not None:
+        coded = encode(prediction)
+        classes = CodedColumn(np.where(excluded, -1, coded.codes), coded.values)
+    return {SCORE: numbers, PREDICTION: classes}
+
+
+def _read(slot: Slot, column: Column | None, n: int) -> FloatArray | CodedColumn:
+    """Return the column as the slot's grid counts it; a missing one is null in every row."""
+    if isinstance(slot.grid, CategoryGrid):
+        return CodedColumn(np.full(n, -1, dtype=np.int32), ()) if column is None else encode(column)
+    return np.full(n, np.nan) if column is None else as_floats(column)
+
+
+def _count(slot: Slot, column: FloatArray | CodedColumn) -> NumericProfile | CategoryProfile:
+    if isinstance(slot.grid, CategoryGrid):
+        return count_category(column, slot.grid)
+    return count_numeric(as_floats(column), slot.grid)
+
+
+def _tallies(part: NumericProfile | CategoryProfile) -> tuple[int, ...]:
+    if isinstance(part, CategoryProfile):
+        return part.n, part.n_null, 0, part.n_invalid, 0, part.n_unseen
+    return part.n, part.n_null, part.n_nonfinite, part.n_invalid, 0, 0
+
+
+def _moments(part: NumericProfile | CategoryProfile) -> tuple[float, ...]:
+    if isinstance(part, CategoryProfile) or part.minimum is None or part.maximum is None or part.mean is None:
+        return np.inf, -np.inf, 0.0, 0.0
+    return part.minimum, part.maximum, part.mean, part.m2
+
+
+def _tops(grid: Grid, counted: list[NumericProfile | CategoryProfile]) -> dict[str, dict[str, int]]:
+    named = {slot.key: part for slot, part in zip(grid.slots, counted, strict=True)}
+    return {
+        key: part.other_top
+        for key, part in sorted(named.items())
+        if isinstance(part, CategoryProfile) and part.other_top
+    }
+
+
+def _count_segments(grid: Grid, read: list[FloatArray | CodedColumn], n: int) -> dict[str, SegmentCounts]:
+    """Count the headline bins and nulls of every column within the segments of every segment feature."""
+    where = {name: grid.segment_rows(name, read[grid.feature_slots[name].index]) for name in grid.segments}
+    counts = {name: SegmentCounts.empty(grid, name) for name in where}
+    for name, rows in where.items():
+        counts[name].rows[:] = np.bincount(rows, minlength=len(grid.segments[name]))
+    for slot in grid.slots if where else ():
+        groups, null, counted = _grouped(slot, read[slot.index])
+        for name, rows in where.items():
+            counts[name].nulls[:, slot.index] = np.bincount(rows[null], minlength=len(grid.segments[name]))
+            counts[name].headline[:, slot.bins] = _cross(slot, groups[counted], rows[counted], grid.segments[name])
+    return counts
+
+
+def _cross(slot: Slot, groups: IntArray, rows: IntArray, segments: tuple[str, ...]) -> IntArray:
+    bins = len(slot.grid.labels)
+    flat = np.bincount(rows * bins + groups, minlength=len(segments) * bins)
+    return flat.reshape(len(segments), bins)
+
+
+def _grouped(slot: Slot, column: FloatArray | CodedColumn) -> tuple[IntArray, BoolArray, BoolArray]:
+    """Return the headline bin of each row, which rows are null, and which enter a bin."""
+    if isinstance(slot.grid, CategoryGrid):
+        coded = encode(column)
+        null = np.asarray(coded.codes < 0)
+        return slot.grid.group_of(coded), null, ~null
+    values = as_floats(column)
+    return slot.grid.group_of(values).astype(np.int64), np.isnan(values), slot.grid.is_counted(values)
