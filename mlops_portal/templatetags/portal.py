@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django import template
 from django.conf import settings
+from django.template.loader import render_to_string
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -19,20 +20,13 @@ from mlops_portal.icons import NAVIGATION, SHAPES
 from mlops_portal.kit import clock, wording
 from mlops_portal.kit.ruling import Ruling
 from mlops_portal.kit.wording import Number
+from monitoring.charts import Chart, drawn
 
 register = template.Library()
 
 
 class UnknownDisplay(LookupError):
     """A verdict, state or tone that no display table knows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The head of one column of a plain table."""
-
-    label: str
-    numeric: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +122,12 @@ def nav_icon(name: str) -> SafeString:
     return format_html('<svg viewBox="0 0 16 16" aria-hidden="true"><path d="{}"/></svg>', NAVIGATION[name])
 
 
+@register.simple_tag
+def chart(thing: Chart) -> SafeString:
+    """Any chart of `monitoring.charts`, drawn by the template of its kind."""
+    return render_to_string(f"components/charts/{type(thing).__name__.lower()}.html", {"chart": drawn(thing)})
+
+
 @register.inclusion_tag("components/_verdict.html")
 def verdict(value: object, text: str = "") -> dict[str, object]:
     return {"verdict": value, "text": text}
@@ -155,8 +155,11 @@ def field(bound: object) -> dict[str, object]:
 
 
 @register.inclusion_tag("components/_table.html")
-def table(label: str, columns: Sequence[Column], rows: Sequence[Sequence[object]]) -> dict[str, object]:
-    """A plain table; the first cell of a row is its head. Raises ValueError if a row has other columns."""
+def table(label: str, columns: Sequence[tuple[str, bool]], rows: Sequence[Sequence[object]]) -> dict[str, object]:
+    """A plain table of columns (label, numeric); the first cell of a row is its head.
+
+    Raises ValueError if a row has other columns.
+    """
     return {"label": label, "columns": columns, "rows": [list(zip(columns, row, strict=True)) for row in rows]}
 
 
