@@ -48,7 +48,9 @@ class SampleForm(forms.Form):
 
     drift_limit = forms.FloatField(label="Drift limit (PSI)", help_text="The noise floor of this monitor is 0.002.")
     reason = forms.CharField(widget=forms.Textarea(attrs={"rows": 2}))
-    direction = forms.ChoiceField(choices=[("up", "Higher is better"), ("down", "Lower is better")], widget=forms.RadioSelect)
+    direction = forms.ChoiceField(
+        choices=[("up", "Higher is better"), ("down", "Lower is better")], widget=forms.RadioSelect
+    )
     dtype = forms.ChoiceField(choices=[("float", "number"), ("text", "text")], label="Type")
     segment = forms.BooleanField(required=False, label="Measure per value of this feature")
 
@@ -79,7 +81,9 @@ def samples() -> dict[str, Any]:
         "hostile": HOSTILE_NAME,
         "ruling": refused("Needs 1 more approval, by an approver of this team who did not write it."),
         "conflict": Conflict("Rev 31 was replaced while you read."),
-        "form": SampleForm({"drift_limit": "0.001", "reason": "Calmer alerts during the fee waiver", "direction": "up"}),
+        "form": SampleForm(
+            {"drift_limit": "0.001", "reason": "Calmer alerts during the fee waiver", "direction": "up"}
+        ),
         "running": SampleJob("5d10c8f4", "running", 1),
         "broken": SampleJob("0a77be12", "quarantined", 5),
         "figures": _figures(),
@@ -135,9 +139,7 @@ def sample_timeline(days: int = 60) -> Timeline:
             ),
             Panel("Cost per 1,000", "EUR", (_series(days, lambda day: 0.42),), (Limit(0.5, "budget"),)),
         ),
-        events=tuple(
-            Event(_START + share * days * _DAY, source, text) for share, source, text in (*changes, *late)
-        ),
+        events=tuple(Event(_START + share * days * _DAY, source, text) for share, source, text in (*changes, *late)),
         revisions=(
             Revision(_START - 9 * _DAY, _START + 10 * _DAY, 27),
             Revision(_START + 10 * _DAY, _START + 36 * _DAY, 28, "v8 · 0.60"),
@@ -192,7 +194,13 @@ def _checks() -> list[dict[str, str]]:
     return [
         {"tone": "ok", "text": "Purpose, limits, risk with reason", "fact": "high risk"},
         {"tone": "warn", "text": "Inputs name source and volatility", "fact": "39 of 41"},
-        {"tone": "mute", "text": "Owner and deputy active", "fact": "Assign", "fix_url": "#checks", "tone_word": "missing"},
+        {
+            "tone": "mute",
+            "text": "Owner and deputy active",
+            "fact": "Assign",
+            "fix_url": "#checks",
+            "tone_word": "missing",
+        },
     ]
 
 

@@ -83,7 +83,13 @@ TONES: Mapping[str, Display] = {
     "refused": Display("lock", "", "mute"),
 }
 
-WEEK_HEIGHTS = {"ok": (4, "fillok"), "warn": (8, "fillwarn"), "drift": (12, "fillbad"), "worse": (12, "fillbad"), "error": (12, "fillbad")}
+WEEK_HEIGHTS = {
+    "ok": (4, "fillok"),
+    "warn": (8, "fillwarn"),
+    "drift": (12, "fillbad"),
+    "worse": (12, "fillbad"),
+    "error": (12, "fillbad"),
+}
 
 
 def look_up(table: Mapping[str, Display], value: object, kind: str) -> Display:
@@ -281,7 +287,9 @@ def since(at: datetime | None) -> SafeString:
 def _time(at: datetime | None, words: str) -> SafeString:
     if at is None:
         return format_html("{}", words)
-    return format_html('<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(timespec="seconds"), wording.moment(at), words)
+    return format_html(
+        '<time datetime="{}" title="{} UTC">{}</time>', at.isoformat(timespec="seconds"), wording.moment(at), words
+    )
 
 
 def _week(position: int, value: object | None) -> dict[str, object]:

@@ -21,7 +21,7 @@ from monitoring.charts.data import (
 )
 from monitoring.charts.drawing import drawn
 from monitoring.charts.findings import panel_finding
-from monitoring.charts.timeline import values_table
+from monitoring.charts.tooltips import values_table
 
 __all__ = [
     "Bullet",

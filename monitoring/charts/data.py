@@ -95,7 +95,7 @@ class Revision:
 class Timeline:
     """Panels, changes and serving revisions of a model over one time axis.
 
-    immature_from: from here on the labels of panels that need them are still arriving; immature_note says how many are in.
+    immature_from: from here on, labels of panels that need them still arrive; immature_note says how many are in.
     """
 
     start: datetime

@@ -48,7 +48,9 @@ def histogram_finding(histogram: Histogram) -> str:
             key=lambda row: abs(row[2] - row[1]),
         )
         if now != before:
-            said.append(f"{label} {'rose' if now > before else 'fell'} from {wording.percent(before)} to {wording.percent(now)}")
+            said.append(
+                f"{label} {'rose' if now > before else 'fell'} from {wording.percent(before)} to {wording.percent(now)}"
+            )
     return ". ".join(said) or ("No data" if not histogram.current else "Shares per bin")
 
 

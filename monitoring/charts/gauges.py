@@ -100,7 +100,9 @@ def _bullet_texts(bullet: Bullet, most: float) -> tuple[Text, ...]:
     y = BULLET_HEIGHT_PX - 4
     texts = [] if known([bullet.value]) else [Text(0, y, wording.MISSING)]
     if bullet.limit is not None and known([bullet.limit]):
-        texts.append(Text(_share(bullet.limit, 0.0, most), y, wording.quantity(bullet.limit, bullet.unit), anchor="middle"))
+        texts.append(
+            Text(_share(bullet.limit, 0.0, most), y, wording.quantity(bullet.limit, bullet.unit), anchor="middle")
+        )
     texts.append(Text(1, y, wording.quantity(most, bullet.unit), anchor="end"))
     if bullet.noise_floor is not None and known([bullet.noise_floor]):
         texts.append(Text(0, y, f"noise {_small(bullet.noise_floor)}"))

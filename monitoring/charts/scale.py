@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from monitoring.charts.data import Value
 from mlops_portal.kit.wording import MINUS, THIN
+from monitoring.charts.data import Value
 
 MOST_TICKS = 4
 LEAST_RELATIVE_SPAN = 0.02  # of the mean, for an axis that does not start at zero: a flat metric looks flat
@@ -63,7 +63,9 @@ def widened(low: float, high: float, relative: float) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def ticks(low: float, high: float, unit: str = "", most: int = MOST_TICKS) -> tuple[tuple[float, float], tuple[Tick, ...]]:
+def ticks(
+    low: float, high: float, unit: str = "", most: int = MOST_TICKS
+) -> tuple[tuple[float, float], tuple[Tick, ...]]:
     """The axis and at most `most` ticks in steps of 1, 2 or 5; the axis grows where only one tick would fit."""
     step = _step(low, high, most)
     first, last = _multiples(low, high, step)

@@ -38,7 +38,7 @@ def draw_spark(spark: Spark) -> DrawnSpark:
         height=HEIGHT_PX,
         name=plain(spark.label or "Values over time", 200),
         curves=tuple(Curve("l", line(stretch)) for stretch in stretches if len(stretch) > 1),
-        dots=_dots(stretches, places[-1][1] is not None, spark.verdict),
+        dots=_dots(stretches, ends_known=places[-1][1] is not None, verdict=spark.verdict),
         limit=Rule(px(scale.y(spark.limit)), "limit") if spark.limit is not None and known([spark.limit]) else None,
         texts=(),
     )
@@ -52,7 +52,7 @@ def _scale(values: list[float], limits: list[float]) -> Scale:
     return Scale(low, high, _PAD_PX, HEIGHT_PX - 2 * _PAD_PX)
 
 
-def _dots(stretches: list[list[tuple[float, float]]], ends_known: bool, verdict: str) -> tuple[Dot, ...]:
+def _dots(stretches: list[list[tuple[float, float]]], *, ends_known: bool, verdict: str) -> tuple[Dot, ...]:
     dots = [Dot(pct(stretch[0][0]), px(stretch[0][1]), "alone") for stretch in stretches if len(stretch) == 1]
     if ends_known:
         x, y = stretches[-1][-1]
