@@ -52,8 +52,8 @@ class CategoryGrid:
 
     def group_of(self, column: CodedColumn) -> IntArray:
         """Return the headline bin of each row; null falls into OTHER."""
-        bins: IntArray = np.append(self.bins_of(column.values), len(self.values))
-        return bins[column.codes]
+        bins = np.append(self.bins_of(column.values), len(self.values))
+        return np.asarray(bins[column.codes], dtype=np.int64)
 
     def is_unseen(self, values: Sequence[str]) -> NDArray[np.bool_]:
         """Tell which values the reference did not have; none if it had too many to remember."""

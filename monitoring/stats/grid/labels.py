@@ -32,16 +32,18 @@ def bin_labels(bounds: FloatArray, dtype: str = "number") -> tuple[str, ...]:
 
 
 def value_labels(values: FloatArray, dtype: str = "number") -> tuple[str, ...]:
-    """Name bins that hold one value each.
+    """Name bins that hold one reference value each; of more than two, the ends say that they are open.
 
-    >>> value_labels(np.array([0.0, 0.25, 12.0]))
-    ('0', '0.25', '12')
+    >>> value_labels(np.array([0.0, 0.25, 12.0])) == ("\u2264 0", "0.25", "\u2265 12")
+    True
+    >>> value_labels(np.array([0.0, 1.0]), "integer")
+    ('0', '1')
     """
     for digits in range(_FIRST_DIGITS, _ALL_DIGITS + 1):
         labels = tuple(_writer(dtype, digits)(value) for value in values)
         if len(set(labels)) == len(labels):
             break
-    return labels
+    return labels if len(labels) <= 2 else (f"\u2264 {labels[0]}", *labels[1:-1], f"\u2265 {labels[-1]}")
 
 
 def _labels(bounds: FloatArray, dtype: str, digits: int) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import numpy as np
 
 from monitoring.stats.columns import FloatArray, IntArray
 from monitoring.stats.grid import SCORE_CELLS, NumericGrid, ScoreGrid, score_cell
+from monitoring.stats.profile.kernel import count_cells
 
 _LARGEST = float(np.finfo(np.float64).max)
 _SAFE = 1e150
@@ -41,51 +42,46 @@ def count_numeric(values: FloatArray, grid: NumericGrid | ScoreGrid) -> NumericP
     """Count values on the cells of a grid.
 
     values: shape (rows,), NaN for null. Infinities are counted apart and enter no cell and no moment, so do
-    scores outside of [0, 1] on a score grid. The result does not depend on the order of the rows.
+    scores outside of [0, 1] on a score grid. Every count is independent of the order of the rows.
 
     >>> from monitoring.stats.grid import numeric_edges
     >>> profile = count_numeric(np.array([1.0, 3.0, np.nan]), numeric_edges(np.array([1.0, 2.0])))
     >>> profile.counts.tolist(), profile.n_null, profile.mean
     ([0, 1, 0, 0, 1], 1, 2.0)
     """
-    ordered = np.sort(values)
-    low, high, known = np.searchsorted(ordered, (-np.inf, np.inf, np.nan), "left")
-    low = np.searchsorted(ordered, -np.inf, "right")
-    finite, n_null = ordered[low:high], len(ordered) - known
-    n_nonfinite = len(ordered) - n_null - len(finite)
+    n_null = int(np.isnan(values).sum())
+    finite = values[np.isfinite(values)] if n_null or np.isinf(values).any() else values
+    inside = finite
     if isinstance(grid, ScoreGrid):
-        inside = finite[np.searchsorted(finite, 0.0, "left") : np.searchsorted(finite, 1.0, "right")]
+        inside = finite[grid.is_counted(finite)]
         counts = np.bincount(score_cell(inside), minlength=SCORE_CELLS)
     else:
-        inside = finite
-        counts = np.diff(np.searchsorted(finite, grid.edges, "left"), prepend=0, append=len(finite))
+        counts = count_cells(finite, grid)
+    minimum, maximum = (float(inside.min()), float(inside.max())) if len(inside) else (None, None)
     mean, m2 = _moments(inside)
     return NumericProfile(
         counts=counts,
         n=len(inside),
-        n_null=int(n_null),
-        n_nonfinite=int(n_nonfinite),
+        n_null=n_null,
+        n_nonfinite=len(values) - n_null - len(finite),
         n_invalid=len(finite) - len(inside),
-        minimum=float(inside[0]) if len(inside) else None,
-        maximum=float(inside[-1]) if len(inside) else None,
+        minimum=minimum,
+        maximum=maximum,
         mean=mean,
         m2=m2,
     )
 
 
-def _moments(ordered: FloatArray) -> tuple[float | None, float]:
+def _moments(finite: FloatArray) -> tuple[float | None, float]:
     """Return mean and sum of squared deviations; a sum beyond the largest float is capped there."""
-    if not len(ordered):
+    if not len(finite):
         return None, 0.0
-    largest = max(-ordered[0], ordered[-1])
-    if largest < _SAFE:
-        mean = float(ordered.mean())
-        deviations = ordered - mean
-        return mean, float(np.dot(deviations, deviations))
-    mean = float((ordered / largest).mean())
-    deviations = ordered / largest - mean
+    largest = float(np.abs(finite).max())
+    unit = largest if largest > _SAFE else 1.0
+    mean = float((finite / unit).mean()) if unit != 1.0 else float(finite.mean())
+    deviations = finite / unit - mean if unit != 1.0 else finite - mean
     with np.errstate(over="ignore"):
-        return mean * largest, float(min(np.dot(deviations, deviations) * largest * largest, _LARGEST))
+        return mean * unit, min(float(np.dot(deviations, deviations)) * unit * unit, _LARGEST)
 
 
 def capped(values: FloatArray) -> FloatArray:

@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 
 from monitoring.stats.columns import FloatArray, IntArray
-from monitoring.stats.grid import CategoryGrid, Grid, Slot
+from monitoring.stats.grid import CategoryGrid, Grid, NumericGrid, Slot
 from monitoring.stats.grid.frozen import PREDICTION, SCORE
 from monitoring.stats.profile.categories import CategoryProfile
 from monitoring.stats.profile.costs import CostProfile
@@ -113,6 +113,14 @@ class Profile:
     def headline(self, feature: str) -> IntArray:
         """Return the counts of a feature per headline bin. Raises KeyError if the grid does not have it."""
         return self._headline(self.grid.feature_slots[feature])
+
+    def n_out_of_range(self, feature: str) -> int:
+        """Return how many numbers lie beyond the reference's minimum and maximum; 0 for text."""
+        slot = self.grid.feature_slots[feature]
+        if not isinstance(slot.grid, NumericGrid) or not slot.grid.n:
+            return 0
+        counts = self.counts[slot.cells]
+        return int(counts[0] + counts[-1])
 
     def score_headline(self) -> IntArray:
         """Return the counts of the score per headline bin; no bins where the grid has no score."""
