@@ -1,0 +1,28 @@
+"""The database connection of a process that works: long statements, and a fresh start after a failure."""
+
+from django.db import connection, connections
+
+WEB_TIMEOUT = "statement_timeout=5s"
+WORK_TIMEOUT = "statement_timeout=300s"
+
+
+def allow_long_statements() -> None:
+    """Give this process the worker's settings: statements of 300 s, one connection per thread, no pool.
+
+    Effective for connections opened from now on; does nothing the second time, or on SQLite.
+    """
+    options = connections.settings["default"].get("OPTIONS", {})
+    if WEB_TIMEOUT not in options.get("options", ""):
+        return
+    options.pop("pool", None)
+    options["options"] = options["options"].replace(WEB_TIMEOUT, WORK_TIMEOUT)
+    connection.close()
+
+
+def drop_if_broken() -> None:
+    """Close a connection that a failure may have left unusable; the next statement opens a new one.
+
+    Inside a transaction of the caller it does nothing: the end of that transaction will tell.
+    """
+    if not connection.in_atomic_block:
+        connection.close_if_unusable_or_obsolete()
