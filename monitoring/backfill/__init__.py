@@ -1,0 +1,1 @@
+"""History files into traffic, through the same path as live traffic."""
