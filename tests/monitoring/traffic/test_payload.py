@@ -1,0 +1,86 @@
+"""What goes into an inbox row comes out of it."""
+
+import zlib
+
+import msgspec
+import pytest
+
+from monitoring.traffic import payload
+from monitoring.traffic.payload import DamagedPayload, Group
+
+
+def _predictions(rows: int = 3) -> Group:
+    return Group(
+        version_id="0193b2f0-0000-7000-8000-000000000001",
+        rows=rows,
+        columns={
+            "request_id": [f"r-{i}" for i in range(rows)],
+            "predicted_at": [1_700_000_000_000_000 + i for i in range(rows)],
+            "endpoint": ["credit-decision"] * rows,
+            "score": [0.1 * i for i in range(rows)],
+            "fallback": [False] * rows,
+            "content_hash": [bytes([i]) * 16 for i in range(rows)],
+        },
+        features={"income": [41200.0, None, 3.5][:rows], "region": ["EU"] * rows},
+        surprises={"null": {"income": 1}},
+    )
+
+
+def test_what_is_encoded_is_decoded():
+    groups = [_predictions(), _predictions(rows=1)]
+
+    decoded = payload.decode(payload.encode(groups))
+
+    assert [group.version_id for group in decoded] == [group.version_id for group in groups]
+    assert decoded[0].columns == {name: column for name, column in groups[0].columns.items() if name != "fallback"}
+    assert decoded[0].features == groups[0].features
+    assert decoded[0].surprises == {"null": {"income": 1}}
+
+
+def test_a_column_of_defaults_is_left_out_and_read_as_defaults():
+    [group] = payload.decode(payload.encode([_predictions()]))
+
+    assert "fallback" not in group.columns
+    assert group.column("fallback") == [False, False, False]
+    assert group.column("calls") == [1, 1, 1]
+    assert group.column("latency_ms") == [None, None, None]
+
+
+def test_a_column_without_default_is_never_invented():
+    [group] = payload.decode(payload.encode([_predictions()]))
+
+    with pytest.raises(KeyError):
+        group.column("value_from_nowhere")
+
+
+def test_a_constant_column_costs_one_value():
+    few = Group("v", 2, {"request_id": ["a", "b"]}, {"region": ["a long name of a region"] * 2})
+    many = Group(
+        "v", 2, {"request_id": ["a", "b"]}, {"region": ["a long name of a region", "another long name of one"]}
+    )
+
+    assert len(payload.encode([few])) < len(payload.encode([many]))
+    assert payload.decode(payload.encode([few]))[0].features == few.features
+
+
+@pytest.mark.parametrize("cut", [0, 1, 10, -1], ids=["empty", "one byte", "head", "tail cut"])
+def test_a_cut_payload_is_named_damaged(cut: int):
+    blob = payload.encode([_predictions()])
+
+    with pytest.raises(DamagedPayload):
+        payload.decode(blob[:cut])
+
+
+def test_a_payload_of_a_later_version_is_refused():
+    blob = zlib.compress(msgspec.msgpack.encode({"v": 2, "groups": []}))
+
+    with pytest.raises(DamagedPayload, match="version 2"):
+        payload.decode(blob)
+
+
+def test_a_column_of_another_length_is_refused():
+    group = {"version_id": "", "rows": 3, "columns": {"request_id": ["a", "b"]}, "features": {}, "surprises": {}}
+    blob = zlib.compress(msgspec.msgpack.encode({"v": 1, "groups": [group]}))
+
+    with pytest.raises(DamagedPayload, match="2 values for 3 rows"):
+        payload.decode(blob)
