@@ -1,7 +1,7 @@
-"""The job table as a queue: the only writer of a job's state, and the one module of the portal with raw SQL.
+"""The job table as a queue: the only writer of a job's state.
 
 Every step after a claim compares the fence, so a worker that lost its lease changes nothing. Times are those of
-the database. Both databases run the same statements; the two that Django cannot express are written out below.
+the database, whose clock judges every lease.
 """
 
 import json
@@ -10,83 +10,28 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, F, PositiveSmallIntegerField, Q, TextField, Value, When
 from django.db.models.functions import Now
 
-from mlops_portal.jobs import bell, limits
+from mlops_portal.jobs import bell, limits, statements
 from mlops_portal.jobs.models import Job
-from mlops_portal.jobs.models.job import TICK
+from mlops_portal.jobs.models.job import JobQuerySet
+from mlops_portal.jobs.statements import Order
 from mlops_portal.kit.errors import Conflict
 
 logger = logging.getLogger(__name__)
 
 PAYLOAD_BYTES = 8192
 PAYLOAD_V = 1
-REST_AFTER_QUARANTINE_S = 3600
 RETRY_FIRST_S = 5.0
 RETRY_FACTOR = 3
 RETRY_SPREAD = 0.2
 RETRY_LONGEST_S = 3600.0
-
-_NOW = {
-    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
-    "postgresql": "statement_timestamp()",
-}
-_AFTER = {
-    "sqlite": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', {start}, {seconds} || ' seconds')",
-    "postgresql": "({start} + {seconds} * interval '1 second')",
-}
-_ONE_CLAIMER = {
-    "sqlite": "",
-    "postgresql": "FOR UPDATE SKIP LOCKED",
-}  # SQLite has one writer: BEGIN IMMEDIATE
-
-# A key that has just been quarantined is tried again by itself only after a rest; else a sweep that sees the work
-# still undone would feed the same failure for ever. An open job of the key takes the new order over.
-_INSERT = """
-INSERT INTO jobs_job (id, kind, key, queue, priority, team, payload, payload_v, state, again, not_before, attempts,
-    max_attempts, fence, worker, progress_done, progress_unit, created_at, error_code, error_text)
-SELECT %(id)s, %(kind)s, %(key)s, %(queue)s, %(priority)s, %(team)s, %(payload)s, %(payload_v)s, 'queued', %(no)s,
-    CASE WHEN wanted.rest_until > wanted.not_before THEN wanted.rest_until ELSE wanted.not_before END,
-    0, %(max_attempts)s, 0, '', 0, '', {now}, '', ''
-FROM (SELECT {not_before} AS not_before,
-    (SELECT {rest_until} FROM jobs_job WHERE kind = %(kind)s AND key = %(key)s AND state = 'quarantined')
-    AS rest_until) AS wanted
-WHERE TRUE
-ON CONFLICT (kind, key) WHERE state IN ('queued', 'running')
-"""
-_TAKE_OVER = """
-DO UPDATE SET again = (jobs_job.state = 'running'),
-    not_before = CASE
-        WHEN jobs_job.state = 'queued' AND jobs_job.attempts = 0 AND excluded.not_before < jobs_job.not_before
-        THEN excluded.not_before ELSE jobs_job.not_before END,
-    priority = CASE WHEN excluded.priority < jobs_job.priority THEN excluded.priority ELSE jobs_job.priority END
-"""
-_LEAVE = "DO NOTHING"
-
-_CLAIM = """
-UPDATE jobs_job SET state = 'running', again = %(no)s, fence = fence + 1, attempts = attempts + 1,
-    lease_until = {lease_end}, worker = %(worker)s, started_at = {now}, finished_at = NULL,
-    progress_done = 0, progress_total = NULL, progress_unit = '', progress_at = NULL
-WHERE id = (
-    SELECT id FROM jobs_job AS due
-    WHERE {which} AND (
-        (state = 'queued' AND {time_has_come})
-        OR (state = 'running' AND lease_until < {now} AND attempts < max_attempts))
-    ORDER BY priority, not_before, created_at LIMIT 1 {one_claimer})
-RETURNING id
-"""
-_IN_QUEUE = "queue = %(queue)s"
-_OF_KEY = "kind = %(kind)s AND key = %(key)s"
-_TIME_HAS_COME = "not_before <= {tick}"
-_NOT_FAILED_SINCE = """NOT EXISTS (SELECT 1 FROM jobs_job AS failed WHERE failed.kind = due.kind
-    AND failed.key = due.key AND failed.state = 'quarantined' AND failed.finished_at >= %(since)s)"""
-_AT_ONCE = "TRUE"
 
 
 class LostLease(Exception):
@@ -126,7 +71,18 @@ def enqueue(
     it runs, it will run once more. A key that is in quarantine since less than an hour waits out that hour.
     Raises ValueError if the payload is over 8 KB: it holds ids, never data.
     """
-    _insert(_TAKE_OVER, kind, key, payload, queue, priority, team, not_before, max_attempts)
+    order = Order(
+        kind=kind,
+        key=key,
+        queue=queue,
+        payload=_small(payload or {}, f"the payload of {kind}"),
+        payload_v=PAYLOAD_V,
+        priority=priority,
+        team=team,
+        not_before=not_before,
+        max_attempts=max_attempts,
+    )
+    statements.insert(order, take_over=True)
     transaction.on_commit(lambda: bell.ring(queue), robust=True)
 
 
@@ -144,9 +100,18 @@ def take(
 
     None if somebody else holds it.
     """
+    order = Order(
+        kind=kind,
+        key=key,
+        queue=queue,
+        payload=_small(payload or {}, f"the payload of {kind}"),
+        payload_v=PAYLOAD_V,
+        team=team,
+        max_attempts=max_attempts,
+    )
     with transaction.atomic():
-        _insert(_LEAVE, kind, key, payload, queue, 50, team, None, max_attempts)
-        return _claim(_OF_KEY, _AT_ONCE, worker=worker, kind=kind, key=key)
+        statements.insert(order, take_over=False)
+        return _lease(statements.claim_key(kind, key, worker=worker))
 
 
 def claim(queue: str, *, worker: str = "", drain_since: datetime | None = None) -> Lease | None:
@@ -156,8 +121,8 @@ def claim(queue: str, *, worker: str = "", drain_since: datetime | None = None) 
     """
     with transaction.atomic():
         if drain_since is None:
-            return _claim(_IN_QUEUE, _TIME_HAS_COME, worker=worker, queue=queue)
-        return _claim(_IN_QUEUE, _NOT_FAILED_SINCE, worker=worker, queue=queue, since=_stored_time(drain_since))
+            return _lease(statements.claim_due(queue, worker=worker))
+        return _lease(statements.claim_waiting(queue, worker=worker, since=drain_since))
 
 
 @contextmanager
@@ -174,8 +139,7 @@ def finish(lease: Lease, result: dict[str, Any] | None = None) -> bool:
 
     A success also answers earlier failures: quarantined jobs of the same kind and key become cancelled.
     """
-    if result is not None and len(json.dumps(result)) > PAYLOAD_BYTES:
-        raise ValueError(f"the result of {lease.kind} is over {PAYLOAD_BYTES} bytes")
+    _small(result or {}, f"the result of {lease.kind}")
     changed = _held(lease).update(
         state=_if_again(Value(Job.State.QUEUED), Value(Job.State.DONE)),
         not_before=_if_again(Now(), F("not_before")),
@@ -313,74 +277,26 @@ def retry_now(job: Job, by: object) -> None:
     transaction.on_commit(lambda: bell.ring(job.queue), robust=True)
 
 
-def database_now() -> datetime:
-    """The clock that judges leases, as it stands now."""
-    with connection.cursor() as cursor:
-        cursor.execute(_with_now("SELECT {now}").replace("%%", "%"))
-        moment = cursor.fetchone()[0]
-    return moment if isinstance(moment, datetime) else datetime.fromisoformat(moment).replace(tzinfo=UTC)
-
-
 def retry_wait_s(attempts: int) -> float:
     """Seconds before the next attempt after so many: 5, 15, 45, 135 ... each give or take a fifth.
 
     >>> 4 <= retry_wait_s(1) <= 6 and 108 <= retry_wait_s(4) <= 162
     True
     """
-    wait = min(RETRY_FIRST_S * RETRY_FACTOR ** (attempts - 1), RETRY_LONGEST_S)
+    wait: float = min(RETRY_FIRST_S * RETRY_FACTOR ** (attempts - 1), RETRY_LONGEST_S)
     return wait * random.uniform(1 - RETRY_SPREAD, 1 + RETRY_SPREAD)  # noqa: S311 (spreads load, keeps no secret)
 
 
-def _insert(
-    on_conflict: str,
-    kind: str,
-    key: str,
-    payload: dict[str, Any] | None,
-    queue: str,
-    priority: int,
-    team: UUID | None,
-    not_before: datetime | None,
-    max_attempts: int,
-) -> None:
-    if len(json.dumps(payload or {})) > PAYLOAD_BYTES:
-        raise ValueError(f"the payload of {kind} is over {PAYLOAD_BYTES} bytes")
-    values = {
-        "id": _stored("id", uuid4()),
-        "kind": kind,
-        "key": key,
-        "queue": queue,
-        "priority": priority,
-        "team": _stored("team", team),
-        "payload": _stored("payload", payload or {}),
-        "payload_v": PAYLOAD_V,
-        "max_attempts": max_attempts,
-        "no": False,
-    }
-    wanted = "{now}"
-    if not_before is not None:
-        values["not_before"] = _stored_time(not_before)
-        wanted = "CAST(%(not_before)s AS timestamp with time zone)" if _vendor() == "postgresql" else "%(not_before)s"
-    rest_until = _after("max(finished_at)", str(REST_AFTER_QUARANTINE_S))
-    statement = _INSERT.replace("{not_before}", wanted).replace("{rest_until}", rest_until)
-    with connection.cursor() as cursor:
-        cursor.execute(_with_now(statement) + on_conflict, values)
+def _small(values: dict[str, Any], what: str) -> dict[str, Any]:
+    if len(json.dumps(values)) > PAYLOAD_BYTES:
+        raise ValueError(f"{what} is over {PAYLOAD_BYTES} bytes")
+    return values
 
 
-def _claim(which: str, time_has_come: str, *, worker: str, **values: Any) -> Lease | None:
-    statement = (
-        _CLAIM.replace("{which}", which)
-        .replace("{time_has_come}", time_has_come)
-        .replace("{lease_end}", _after("{now}", str(limits.LEASE_S)))
-        .replace("{tick}", _after("{now}", str(TICK.total_seconds())))
-        .replace("{one_claimer}", _ONE_CLAIMER[_vendor()])
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(_with_now(statement), {"worker": worker, "no": False, **values})
-        rows = cursor.fetchall()
-    return _lease(Job.objects.get(pk=rows[0][0])) if rows else None
-
-
-def _lease(job: Job) -> Lease:
+def _lease(job_id: UUID | None) -> Lease | None:
+    if job_id is None:
+        return None
+    job = Job.objects.get(pk=job_id)
     return Lease(
         job_id=job.pk,
         kind=job.kind,
@@ -395,7 +311,7 @@ def _lease(job: Job) -> Lease:
     )
 
 
-def _held(lease: Lease) -> Any:
+def _held(lease: Lease) -> JobQuerySet:
     return Job.objects.filter(pk=lease.job_id, fence=lease.fence, state=Job.State.RUNNING)
 
 
@@ -403,39 +319,15 @@ def _if_again(then: Any, otherwise: Any) -> Case:
     return Case(When(again=True, then=then), default=otherwise)
 
 
-def _give_up(jobs: Any, code: str, text: str) -> int:
+def _give_up(jobs: JobQuerySet, code: str, text: str) -> int:
     """Quarantine those of the running jobs that have no attempt left."""
     spent = jobs.filter(Q(attempts__gte=F("max_attempts")))
-    return int(
-        spent.update(
-            state=Job.State.QUARANTINED,
-            again=False,
-            lease_until=None,
-            finished_at=Now(),
-            error_code=code,
-            # What the attempt before said is worth more than that this one said nothing.
-            error_text=Case(When(error_text="", then=Value(text, TextField())), default=F("error_text")),
-        )
+    return spent.update(
+        state=Job.State.QUARANTINED,
+        again=False,
+        lease_until=None,
+        finished_at=Now(),
+        error_code=code,
+        # What the attempt before said is worth more than that this one said nothing.
+        error_text=Case(When(error_text="", then=Value(text, TextField())), default=F("error_text")),
     )
-
-
-def _vendor() -> str:
-    return connection.vendor
-
-
-def _with_now(statement: str) -> str:
-    return statement.replace("{now}", _NOW[_vendor()])
-
-
-def _after(start: str, seconds: str) -> str:
-    if _vendor() == "sqlite" and start == "{now}":
-        start = "'now'"
-    return _AFTER[_vendor()].replace("{start}", start).replace("{seconds}", seconds)
-
-
-def _stored(field: str, value: Any) -> Any:
-    return Job._meta.get_field(field).get_db_prep_save(value, connection)
-
-
-def _stored_time(moment: datetime) -> Any:
-    return connection.ops.adapt_datetimefield_value(moment)
