@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from mlops_portal.kit import wording
 from monitoring.charts.data import Histogram, Limit, Panel, Point, Series
-from monitoring.charts.scale import known
+from monitoring.charts.scale import is_known
 
 _STEADY = 0.02  # a change under 2 % of the larger value is not called a change
 
@@ -26,7 +26,7 @@ def panel_finding(panel: Panel) -> str:
 
 def judged(series: Series) -> tuple[Point, ...]:
     """The points that hold a value."""
-    return tuple(point for point in series.points if known([point.value]))
+    return tuple(point for point in series.points if is_known(point.value))
 
 
 def onset(points: Sequence[Point], limit: Limit) -> Point | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mlops_portal.kit import wording
 from monitoring.charts.data import Bullet, Value, Whisker
 from monitoring.charts.marks import Dot, Text, pct, plain, settled
-from monitoring.charts.scale import known
+from monitoring.charts.scale import is_known, known
 
 BULLET_HEIGHT_PX, WHISKER_HEIGHT_PX = 34, 18
 _FILLS = {"ok": "fillok", "warn": "fillwarn", "drift": "fillbad", "worse": "fillbad", "error": "fillbad", "": "fillcur"}
@@ -44,13 +44,12 @@ def draw_bullet(bullet: Bullet) -> DrawnBullet:
     """A bar from 0 to the value on a scale that holds every gate; without a value the words "no value"."""
     most = _maximum(bullet)
     gates = (("floor", bullet.noise_floor), ("limit w", bullet.warn), ("limit", bullet.limit))
-    value = known([bullet.value])
     return DrawnBullet(
         height=BULLET_HEIGHT_PX,
         name=plain(_bullet_name(bullet), 300),
-        fill=pct(_share(value[0], 0.0, most)) if value else "",
+        fill=pct(_share(bullet.value, 0.0, most)) if is_known(bullet.value) else "",
         fill_css=_FILLS.get(bullet.verdict, "fillmute"),
-        gates=tuple(Gate(pct(_share(at, 0.0, most)), css) for css, at in gates if at is not None and known([at])),
+        gates=tuple(Gate(pct(_share(at, 0.0, most)), css) for css, at in gates if is_known(at)),
         interval=_interval(bullet.low, bullet.high, 0.0, most),
         texts=_bullet_texts(bullet, most),
     )
@@ -61,13 +60,13 @@ def draw_whisker(whisker: Whisker) -> DrawnWhisker:
     least, most = whisker.minimum, whisker.maximum
     if not least < most:
         raise ValueError(f"a whisker needs a scale: {least} is not below {most}")
-    value, reference = known([whisker.value]), known([whisker.reference_line])
+    value, reference = whisker.value, whisker.reference_line
     return DrawnWhisker(
         height=WHISKER_HEIGHT_PX,
         name=plain(_whisker_name(whisker), 300),
-        reference=pct(_share(reference[0], least, most)) if reference else "",
+        reference=pct(_share(reference, least, most)) if is_known(reference) else "",
         interval=_interval(whisker.low, whisker.high, least, most),
-        dot=Dot(pct(_share(value[0], least, most)), "9", _dot_css(whisker)) if value else None,
+        dot=Dot(pct(_share(value, least, most)), "9", _dot_css(whisker)) if is_known(value) else None,
     )
 
 
@@ -92,19 +91,20 @@ def _share(value: float, least: float, most: float) -> float:
 
 
 def _interval(low: Value, high: Value, least: float, most: float) -> tuple[str, str] | None:
-    bounds = known([low, high])
-    return (pct(_share(bounds[0], least, most)), pct(_share(bounds[1], least, most))) if len(bounds) == 2 else None
+    if not (is_known(low) and is_known(high)):
+        return None
+    return pct(_share(low, least, most)), pct(_share(high, least, most))
 
 
 def _bullet_texts(bullet: Bullet, most: float) -> tuple[Text, ...]:
     y = BULLET_HEIGHT_PX - 4
-    texts = [] if known([bullet.value]) else [Text(0, y, wording.MISSING)]
-    if bullet.limit is not None and known([bullet.limit]):
+    texts = [] if is_known(bullet.value) else [Text(0, y, wording.MISSING)]
+    if is_known(bullet.limit):
         texts.append(
             Text(_share(bullet.limit, 0.0, most), y, wording.quantity(bullet.limit, bullet.unit), anchor="middle")
         )
     texts.append(Text(1, y, wording.quantity(most, bullet.unit), anchor="end"))
-    if bullet.noise_floor is not None and known([bullet.noise_floor]):
+    if is_known(bullet.noise_floor):
         texts.append(Text(0, y, f"noise {_small(bullet.noise_floor)}"))
     return settled(texts)
 

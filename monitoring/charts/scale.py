@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from mlops_portal.kit.wording import MINUS, THIN
 from monitoring.charts.data import Value
@@ -32,9 +33,14 @@ class Tick:
     label: str
 
 
+def is_known(value: Value) -> TypeGuard[float]:
+    """Whether the value can be drawn: neither missing nor infinite."""
+    return value is not None and math.isfinite(value)
+
+
 def known(values: Iterable[Value]) -> list[float]:
-    """The values that can be drawn: neither missing nor infinite."""
-    return [value for value in values if value is not None and math.isfinite(value)]
+    """Those of the values that can be drawn."""
+    return [value for value in values if is_known(value)]
 
 
 def domain(values: Iterable[Value], *, unit: str = "", starts_at_zero: bool = True) -> tuple[float, float]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from monitoring.charts.data import Spark
 from monitoring.charts.marks import Curve, Dot, Rule, Text, line, pct, plain, px, runs, thinned
-from monitoring.charts.scale import Scale, known, widened
+from monitoring.charts.scale import Scale, is_known, known, widened
 
 HEIGHT_PX = 28
 LEAST_RELATIVE_SPAN = 0.12  # of the mean: noise does not look like a trend
@@ -30,7 +30,7 @@ def draw_spark(spark: Spark) -> DrawnSpark:
         return DrawnSpark(HEIGHT_PX, plain(spark.label or "No data", 200), (), (), None, (nothing,))
     scale = _scale(values, known([spark.limit]))
     places = [
-        (index / max(len(spark.values) - 1, 1), scale.y(value) if known([value]) and value is not None else None)
+        (index / max(len(spark.values) - 1, 1), scale.y(value) if is_known(value) else None)
         for index, value in enumerate(spark.values)
     ]
     stretches = runs(thinned(places, _MOST_POINTS))
@@ -39,7 +39,7 @@ def draw_spark(spark: Spark) -> DrawnSpark:
         name=plain(spark.label or "Values over time", 200),
         curves=tuple(Curve("l", line(stretch)) for stretch in stretches if len(stretch) > 1),
         dots=_dots(stretches, ends_known=places[-1][1] is not None, verdict=spark.verdict),
-        limit=Rule(px(scale.y(spark.limit)), "limit") if spark.limit is not None and known([spark.limit]) else None,
+        limit=Rule(px(scale.y(spark.limit)), "limit") if is_known(spark.limit) else None,
         texts=(),
     )
 

@@ -23,7 +23,7 @@ from monitoring.charts.marks import (
     settled,
     thinned,
 )
-from monitoring.charts.scale import Scale, Tick, domain, known, ticks
+from monitoring.charts.scale import Scale, Tick, domain, is_known, known, ticks
 
 _PAD_TOP_PX, _PAD_BOTTOM_PX = 14, 10
 _MOST_DOTS = 40  # of a panel alone; with more points only the last one is marked
@@ -84,7 +84,7 @@ def dots(one: Strip, frame: Frame, *, alone: bool) -> Iterable[Dot]:
         two = "two" if series.role == "second" else ""
         lonely = [run[0] for run in _stretches(inside, one.scale, frame) if len(run) == 1]
         yield from (Dot(pct(x), px(y), two) for x, y in lonely)
-        marked = [point for point in inside if known([point.value])]
+        marked = [point for point in inside if is_known(point.value)]
         for point in marked if alone and len(marked) <= _MOST_DOTS else marked[-1:]:
             css = "bad" if point.verdict in _BAD else two
             yield Dot(pct(frame.share(point.at)), px(one.scale.y(point.value or 0.0)), css)
@@ -106,8 +106,8 @@ def _bands(points: Sequence[Point], scale: Scale, frame: Frame) -> Iterable[Curv
     for place, point in enumerate(points):
         share = frame.share(point.at)
         key = place if len(points) <= MOST_POINTS else int(share * MOST_POINTS)
-        if len(known([point.value, point.low, point.high])) == 3:
-            low, high = scale.y(point.low or 0.0), scale.y(point.high or 0.0)
+        if is_known(point.value) and is_known(point.low) and is_known(point.high):
+            low, high = scale.y(point.low), scale.y(point.high)
             _, under, over = columns.get(key, (share, low, high))
             columns[key] = (share, max(under, low), min(over, high))
     for stretch in _neighbours(columns):
@@ -125,7 +125,7 @@ def _neighbours(columns: dict[int, tuple[float, float, float]]) -> list[list[tup
 
 
 def _height(value: float | None, scale: Scale) -> float | None:
-    return scale.y(value) if value is not None and known([value]) else None
+    return scale.y(value) if is_known(value) else None
 
 
 def strip_texts(one: Strip, timeline: Timeline, frame: Frame, *, alone: bool) -> tuple[Text, ...]:

@@ -11,7 +11,7 @@ from monitoring.charts.findings import judged, panel_finding
 from monitoring.charts.frame import Frame, dates
 from monitoring.charts.marks import NARROW_PX, WIDE_PX, Box, Curve, Dot, Rule, Text, pct, plain, px, text_px
 from monitoring.charts.pins import Pin, lettered, pinned
-from monitoring.charts.scale import known
+from monitoring.charts.scale import is_known
 from monitoring.charts.strips import Strip, curves, dots, limit_rule, strip, strip_texts, tick_text
 from monitoring.charts.tooltips import hits
 
@@ -169,7 +169,7 @@ def _panel_label(panel: Panel) -> PanelLabel:
 
 def _sureness(point: Point, unit: str) -> str:
     facts = []
-    if known([point.low]) and known([point.high]):
+    if is_known(point.low) and is_known(point.high):
         facts.append(wording.interval(point.low, point.high, unit, like=point.value))
     if point.n is not None:
         facts.append(f"n = {wording.about(point.n)}")
