@@ -54,12 +54,11 @@ def about(value: Number | None) -> str:
     """
     if not _is_known(value):
         return MISSING
-    if abs(value) < 10_000:
+    size = abs(float(value))
+    if size < 10_000:
         return number(value)
-    for size, word in ((1e9, "bn"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size * 0.9995:
-            return f"{number(float(value) / size)}{THIN}{word}"
-    raise AssertionError("every value of 10,000 or more has a word")
+    step, word = next(pair for pair in ((1e9, "bn"), (1e6, "M"), (1e3, "k")) if size >= pair[0] * 0.9995)
+    return f"{number(float(value) / step)}{THIN}{word}"
 
 
 def percent(share: Number | None, *, digits: int = 2) -> str:
@@ -300,7 +299,9 @@ def _places(value: Number, digits: int) -> int:
 
 
 def _percent_places(hundredths: float, digits: int) -> int:
-    return 0 if abs(hundredths - round(hundredths)) < 1e-9 else _places(hundredths, digits)
+    """Places for the significant digits, without the trailing zeros of a round value."""
+    most = _places(hundredths, digits)
+    return next((places for places in range(most) if abs(hundredths - round(hundredths, places)) < 1e-9), most)
 
 
 def _fixed(value: Number, places: int) -> str:
