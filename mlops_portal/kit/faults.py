@@ -32,12 +32,11 @@ def parse(text: str) -> dict[str, _Trap]:
     """
     traps = {}
     for part in filter(None, text.split(",")):
-        point, action, *rest = part.split(":")
-        if action not in {"exit", "raise", "enospc", "sleep", "stop"} or len(rest) != (
-            2 if action == "sleep" else 1
-        ):
+        point, _, rest = part.partition(":")
+        action, *numbers = rest.split(":")
+        if action not in ACTIONS or len(numbers) != (2 if action == "sleep" else 1):
             raise ValueError(f"PORTAL_FAULTS: {part!r} is not point:action:nth")
-        traps[point] = _Trap(action, int(rest[-1]), float(rest[0]) if action == "sleep" else 0.0)
+        traps[point] = _Trap(action, int(numbers[-1]), float(numbers[0]) if action == "sleep" else 0.0)
     return traps
 
 
