@@ -59,6 +59,7 @@ class Run(models.Model):
     rows = models.PositiveBigIntegerField(default=0)
     coverage_share = models.FloatField(null=True)
     mature = models.BooleanField(null=True)
+    matures_at = models.DateTimeField(null=True)  # when labels of this window are old enough to be judged
     dirty_at = models.DateTimeField(null=True)
     dirty_rows = models.PositiveBigIntegerField(default=0)
     summary = models.JSONField(
@@ -95,6 +96,7 @@ class Run(models.Model):
             models.Index(fields=["model", "-window_end"]),
             models.Index(fields=["monitor", "-window_end"], condition=Q(is_latest=True), name="latest_runs"),
             models.Index(fields=["dirty_at"], condition=Q(dirty_at__isnull=False), name="dirty_runs"),
+            models.Index(fields=["matures_at"], condition=Q(mature=False), name="immature_runs"),
         ]
 
     def __str__(self) -> str:
