@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from django.conf import settings
 
 
+ACTIONS = frozenset({"exit", "raise", "enospc", "sleep", "stop"})
+
+
 class Planted(Exception):
     """The failure that the action `raise` plants."""
 
