@@ -9,6 +9,7 @@ from registry.models.membership import Membership, Role
 from registry.models.model_version import ModelVersion
 from registry.models.outbox_message import OutboxMessage
 from registry.models.registered_model import RegisteredModel
+from registry.models.sign_in_failure import SignInFailure
 from registry.models.team import Team
 from registry.models.user import User
 from registry.models.viewer import Viewer
@@ -25,6 +26,7 @@ __all__ = [
     "RegisteredModel",
     "Role",
     "Scope",
+    "SignInFailure",
     "Team",
     "User",
     "Viewer",

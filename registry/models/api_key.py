@@ -39,9 +39,7 @@ class ApiKey(models.Model):
     role = models.CharField(max_length=16, choices=Role, null=True)  # noqa: DJ001 (absent for personal keys)
     label = models.CharField(max_length=128)
     scopes = models.JSONField()
-    model = models.ForeignKey(
-        "registry.RegisteredModel", on_delete=models.CASCADE, null=True, related_name="+"
-    )
+    model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, null=True, related_name="+")
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=128)
     expires_at = models.DateTimeField()

@@ -1,10 +1,25 @@
 """Where a model is served."""
 
+from typing import ClassVar, Self
 from uuid import uuid4
 
 from django.db import models
 
+from registry.models.registered_model import RegisteredModel
 from registry.models.team import SLUG
+from registry.models.viewer import Viewer
+
+
+class EndpointQuerySet(models.QuerySet["Endpoint"]):
+    """Chains over endpoints."""
+
+    def visible_to(self, user: Viewer) -> Self:
+        """Endpoints of models the viewer may see."""
+        return self.filter(model__in=RegisteredModel.objects.visible_to(user).live())
+
+    def active(self) -> Self:
+        """Not retired."""
+        return self.filter(retired_at=None)
 
 
 class Endpoint(models.Model):
@@ -18,19 +33,26 @@ class Endpoint(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     slug = models.CharField(max_length=63, unique=True, validators=[SLUG])
     model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="endpoints")
-    environment = models.ForeignKey(
-        "registry.Environment", on_delete=models.PROTECT, related_name="endpoints"
-    )
+    environment = models.ForeignKey("registry.Environment", on_delete=models.PROTECT, related_name="endpoints")
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.ONLINE)
     location = models.CharField(max_length=2048, blank=True, default="")
     slo_p95_ms = models.PositiveIntegerField(null=True)
     slo_p99_ms = models.PositiveIntegerField(null=True)
     timeout_ms = models.PositiveIntegerField(null=True)
     lock_version = models.PositiveIntegerField(default=1)
+    client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several rows without a key)
+    client_body_sha = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=128)
     updated_at = models.DateTimeField()
     retired_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[EndpointQuerySet] = EndpointQuerySet.as_manager()  # type: ignore[assignment]
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["model", "client_key"], name="one_endpoint_per_client_key"),
+        ]
 
     def __str__(self) -> str:
         return self.slug

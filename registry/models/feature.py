@@ -39,9 +39,7 @@ class Feature(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="features")
-    version = models.ForeignKey(
-        "registry.ModelVersion", on_delete=models.CASCADE, null=True, related_name="features"
-    )
+    version = models.ForeignKey("registry.ModelVersion", on_delete=models.CASCADE, null=True, related_name="features")
     name = models.CharField(max_length=128)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.INPUT)
     dtype = models.CharField(max_length=16, choices=Dtype)

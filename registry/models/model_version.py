@@ -1,9 +1,25 @@
 """A version of a model."""
 
+from typing import ClassVar, Self
 from uuid import uuid4
 
 from django.db import models
 from django.db.models import Q
+
+from registry.models.registered_model import RegisteredModel
+from registry.models.viewer import Viewer
+
+
+class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
+    """Chains over versions."""
+
+    def visible_to(self, user: Viewer) -> Self:
+        """Versions of models the viewer may see."""
+        return self.filter(model__in=RegisteredModel.objects.visible_to(user))
+
+    def live(self) -> Self:
+        """Not deleted."""
+        return self.filter(deleted_at=None)
 
 
 class ModelVersion(models.Model):
@@ -25,18 +41,19 @@ class ModelVersion(models.Model):
     git_sha = models.CharField(max_length=64, blank=True, default="")
     framework = models.CharField(max_length=128, blank=True, default="")
     description = models.TextField(blank=True, default="")
-    source_version = models.CharField(
-        max_length=128, blank=True, default=""
-    )  # the text that a backfilled file used
+    source_version = models.CharField(max_length=128, blank=True, default="")  # the text that a backfilled file used
     status = models.CharField(max_length=16, choices=Status, default=Status.READY)
     status_message = models.TextField(blank=True, default="")
     blocked_reason = models.TextField(blank=True, default="")
     schema_frozen_at = models.DateTimeField(null=True)
     client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several versions without a key)
+    client_body_sha = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=128)
     updated_at = models.DateTimeField()
     deleted_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[ModelVersionQuerySet] = ModelVersionQuerySet.as_manager()  # type: ignore[assignment]
 
     class Meta:
         constraints = [
@@ -44,8 +61,7 @@ class ModelVersion(models.Model):
             models.CheckConstraint(condition=Q(number__gte=1), name="version_numbers_are_positive"),
             models.UniqueConstraint(fields=["model", "client_key"], name="one_version_per_client_key"),
             models.CheckConstraint(
-                condition=Q(status="blocked") & ~Q(blocked_reason="")
-                | ~Q(status="blocked") & Q(blocked_reason=""),
+                condition=Q(status="blocked") & ~Q(blocked_reason="") | ~Q(status="blocked") & Q(blocked_reason=""),
                 name="blocked_version_has_a_reason",
             ),
         ]

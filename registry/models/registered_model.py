@@ -63,6 +63,8 @@ class RegisteredModel(models.Model):
     is_demo = models.BooleanField(default=False)
     managed_by = models.CharField(max_length=128, blank=True, default="")
     lock_version = models.PositiveIntegerField(default=1)
+    client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several rows without a key)
+    client_body_sha = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=128)
     updated_at = models.DateTimeField()
@@ -72,12 +74,9 @@ class RegisteredModel(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["name"], condition=Q(deleted_at=None), name="live_model_names_are_unique"
-            ),
-            models.UniqueConstraint(
-                fields=["slug"], condition=Q(deleted_at=None), name="live_model_slugs_are_unique"
-            ),
+            models.UniqueConstraint(fields=["name"], condition=Q(deleted_at=None), name="live_model_names_are_unique"),
+            models.UniqueConstraint(fields=["slug"], condition=Q(deleted_at=None), name="live_model_slugs_are_unique"),
+            models.UniqueConstraint(fields=["team", "client_key"], name="one_model_per_client_key"),
             models.CheckConstraint(
                 condition=~Q(name="") & ~Q(name__contains="/") & ~Q(name__contains=":"),
                 name="model_name_has_no_path",

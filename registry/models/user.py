@@ -12,18 +12,14 @@ from django.db.models import Q
 class UserManager(BaseUserManager["User"]):
     """Creates people; `createsuperuser` ends here."""
 
-    def create_user(
-        self, username: str, email: str = "", password: str | None = None, **fields: Any
-    ) -> "User":
+    def create_user(self, username: str, email: str = "", password: str | None = None, **fields: Any) -> "User":
         """A new active person; without a password nobody can sign in as them until they claim the account."""
         user = self.model(username=username, email=self.normalize_email(email), **fields)
         user.set_password(password)
         user.save(using=self._db)
         return user
 
-    def create_superuser(
-        self, username: str, email: str = "", password: str | None = None, **fields: Any
-    ) -> "User":
+    def create_superuser(self, username: str, email: str = "", password: str | None = None, **fields: Any) -> "User":
         """A new person with every administrative right (but no duty)."""
         return self.create_user(username, email, password, is_admin=True, **fields)
 
@@ -32,9 +28,7 @@ class User(AbstractBaseUser):
     """One row is one person. Rights come from memberships and from the two flags, never from Django groups."""
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
-    username = models.CharField(
-        max_length=64, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9_.-]*\Z")]
-    )
+    username = models.CharField(max_length=64, unique=True, validators=[RegexValidator(r"^[a-z0-9][a-z0-9_.-]*\Z")])
     email = models.EmailField(unique=True)
     is_admin = models.BooleanField(default=False)
     is_auditor = models.BooleanField(default=False)

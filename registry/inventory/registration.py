@@ -1,0 +1,228 @@
+"""Models: register, describe, retire, delete."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import F
+
+from mlops_portal.kit.errors import Conflict, Stale
+from mlops_portal.kit.ruling import Ruling
+from registry import audit
+from registry.actors import Actor, actor_label
+from registry.inventory.output import check_output
+from registry.models import Membership, RegisteredModel, Team, User
+from registry.permissions import Permission, require, ruling
+from registry.rules import Checked
+
+NAME_LIMIT, SLUG_LIMIT = 256, 63
+RESERVED_SLUGS = frozenset({"new"})  # addresses beside those of models
+EDITABLE = frozenset(
+    {
+        "name",
+        "description",
+        "purpose",
+        "intended_use",
+        "limitations",
+        "risk",
+        "risk_reason",
+        "review_due_on",
+        "owner",
+        "deputy",
+        "output",
+    }
+)
+
+
+@transaction.atomic
+def register_model(
+    team: Team,
+    *,
+    name: str,
+    task: str,
+    slug: str = "",
+    output: Mapping[str, Any] | None = None,
+    by: Actor,
+    now: datetime,
+    is_demo: bool = False,
+    client_key: str | None = None,
+    client_body_sha: str = "",
+    **described: Any,
+) -> RegisteredModel:
+    """Register a model of the team, as a draft.
+
+    slug: made from the name unless it is given; it never changes. described: any of purpose, intended_use,
+    description, limitations, risk, risk_reason, review_due_on, owner, deputy.
+    Raises Refused without the right, Invalid naming every value that will not do, Conflict (`name_taken`) if name or
+    slug is taken in the installation.
+    """
+    require(by, Permission.INVENTORY_EDIT, team)
+    with Checked() as checked:
+        fields = _check({"name": name, **described}, team, checked)
+        checked.choice("task", task, RegisteredModel.Task.values)
+        fields["output"] = check_output(checked, task, output)
+        chosen = _check_slug(checked, slug) if slug else suggest_slug(fields["name"])
+    model = RegisteredModel(
+        team=team,
+        slug=chosen,
+        task=task,
+        is_demo=is_demo,
+        client_key=client_key,
+        client_body_sha=client_body_sha,
+        created_at=now,
+        created_by=actor_label(by),
+        updated_at=now,
+        **fields,
+    )
+    _save_or_taken(lambda: model.save(force_insert=True), model)
+    audit.record("model.registered", model, by=by, now=now, team=team, changes={"slug": [None, chosen]})
+    return model
+
+
+@transaction.atomic
+def edit_model(
+    model: RegisteredModel, patch: Mapping[str, Any], *, base: int, by: Actor, now: datetime
+) -> RegisteredModel:
+    """Change what describes the model.
+
+    base: the lock_version the caller has seen. Of two writers with one base one wins; the other gets Stale.
+    Raises Refused without the right (a rename takes inventory.remove), Invalid, Conflict (`name_taken`).
+    """
+    require(by, Permission.INVENTORY_EDIT, model.team)
+    with Checked() as checked:
+        fields = _check(patch, model.team, checked)
+        if "output" in fields:
+            fields["output"] = check_output(checked, model.task, fields["output"])
+    changes = {key: [_shown(getattr(model, key)), _shown(value)] for key, value in fields.items()}
+    changes = {key: pair for key, pair in changes.items() if pair[0] != pair[1]}
+    if "name" in changes:
+        require(by, Permission.INVENTORY_REMOVE, model.team)
+    _move(model, base=base, now=now, **fields)
+    verb = "model.renamed" if changes.keys() == {"name"} else "model.changed"
+    if changes:
+        audit.record(verb, model, by=by, now=now, team=model.team, changes=changes)
+    return model
+
+
+@transaction.atomic
+def go_live(model: RegisteredModel, *, by: Actor, now: datetime) -> bool:
+    """Mark a draft as live, because it serves; False if it was not a draft. Idempotent."""
+    draft = RegisteredModel.objects.filter(pk=model.pk, lifecycle=RegisteredModel.Lifecycle.DRAFT)
+    if not draft.update(lifecycle=RegisteredModel.Lifecycle.LIVE, lock_version=F("lock_version") + 1, updated_at=now):
+        return False
+    model.refresh_from_db()
+    audit.record("model.went_live", model, by=by, now=now, team=model.team)
+    return True
+
+
+@transaction.atomic
+def retire_model(model: RegisteredModel, *, base: int, by: Actor, now: datetime) -> RegisteredModel:
+    """Take the model out of service; its history stays. Raises as `delete_model`."""
+    require(by, Permission.INVENTORY_REMOVE, model.team)
+    _move(model, base=base, now=now, lifecycle=RegisteredModel.Lifecycle.RETIRED)
+    audit.record("model.retired", model, by=by, now=now, team=model.team)
+    return model
+
+
+@transaction.atomic
+def delete_model(model: RegisteredModel, *, base: int | None = None, by: Actor, now: datetime) -> None:
+    """Hide the model everywhere and free its name and slug; its rows stay for the trail.
+
+    Raises Refused without the right, Stale if it changed since `base`.
+    """
+    require(by, Permission.INVENTORY_REMOVE, model.team)
+    _move(model, base=model.lock_version if base is None else base, now=now, deleted_at=now)
+    audit.record("model.deleted", model, by=by, now=now, team=model.team)
+
+
+def may_edit(actor: Actor, model: RegisteredModel) -> Ruling:
+    """Whether somebody may change what the inventory says about the model."""
+    return ruling(actor, Permission.INVENTORY_EDIT, model.team)
+
+
+def may_remove(actor: Actor, model: RegisteredModel) -> Ruling:
+    """Whether somebody may rename, retire or delete the model."""
+    return ruling(actor, Permission.INVENTORY_REMOVE, model.team)
+
+
+def suggest_slug(name: str) -> str:
+    """A free slug that reads like the name."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    stem = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-_")[: SLUG_LIMIT - 5].rstrip("-_") or "model"
+    starts = RegisteredModel.objects.live().filter(slug__startswith=stem)
+    taken = RESERVED_SLUGS | set(starts.values_list("slug", flat=True))
+    free = (slug for slug in (stem, *(f"{stem}-{i}" for i in range(2, 10_000))) if slug not in taken)
+    return next(free)
+
+
+def _check_slug(checked: Checked, slug: str) -> str:
+    if slug in RESERVED_SLUGS:
+        checked.refuse("slug", f"{slug} is an address of the portal itself; choose another.", received=slug)
+    return checked.slug("slug", slug)
+
+
+def _check(patch: Mapping[str, Any], team: Team, checked: Checked) -> dict[str, Any]:
+    """The patch with cleaned values; every fault is noted in `checked`."""
+    if unknown := patch.keys() - EDITABLE:
+        raise ValueError(f"not editable: {', '.join(sorted(unknown))}")
+    fields = dict(patch)
+    if "name" in fields:
+        fields["name"] = _check_name(checked, fields["name"])
+    for key in ("description", "purpose", "intended_use", "limitations", "risk_reason"):
+        if key in fields:
+            fields[key] = checked.text(key, fields[key])
+    if "risk" in fields:
+        checked.choice("risk", fields["risk"], RegisteredModel.Risk.values)
+    for key in ("owner", "deputy"):
+        if fields.get(key) is not None and not _belongs(fields[key], team):
+            checked.refuse(key, f"{fields[key].username} is not a member of {team.name}; add them first.")
+    return fields
+
+
+def _check_name(checked: Checked, name: str) -> str:
+    name = checked.line("name", name, limit=NAME_LIMIT, required=True)
+    if "/" in name or ":" in name:
+        checked.refuse("name", f"{name[:64]!r} holds / or :, which stand in addresses; leave them out.", received=name)
+    return name
+
+
+def _belongs(user: User, team: Team) -> bool:
+    return user.is_active and Membership.objects.filter(team=team, user=user).exists()
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, User):
+        return value.username
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _move(model: RegisteredModel, *, base: int, now: datetime, **fields: Any) -> None:
+    """Change the row if it is still the one the caller has seen."""
+    row = RegisteredModel.objects.live().filter(pk=model.pk, lock_version=base)
+
+    def write() -> None:
+        if not row.update(lock_version=base + 1, updated_at=now, **fields):
+            raise Stale(f"{model.slug} was changed by somebody else since you read it. Read it again.")
+
+    _save_or_taken(write, model, fields.get("name"))
+    model.refresh_from_db()
+
+
+def _save_or_taken(write: Any, model: RegisteredModel, name: str | None = None) -> None:
+    """Write, and turn the violated unique constraint into the sentence that says what is taken (never by whom)."""
+    try:
+        with transaction.atomic():
+            write()
+    except IntegrityError:
+        name = name or model.name
+        others = RegisteredModel.objects.live().exclude(pk=model.pk)
+        if others.filter(name=name).exists():
+            raise Conflict(f"The name {name} is taken; choose another.", code="name_taken", field="name") from None
+        if others.filter(slug=model.slug).exists():
+            raise Conflict(f"The slug {model.slug} is taken.", code="name_taken", field="slug") from None
+        if model.client_key and others.filter(team=model.team, client_key=model.client_key).exists():
+            raise Conflict("A request with this key is running.", code="idempotency_in_progress") from None
+        raise

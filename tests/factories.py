@@ -1,0 +1,171 @@
+"""Plain functions that make rows for tests; everything they do not ask for has a sensible default."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+from django.test import Client
+
+from registry import inventory, permissions
+from registry.inventory import FeatureDraft
+from registry.models import (
+    ApiKey,
+    Endpoint,
+    Membership,
+    ModelVersion,
+    RegisteredModel,
+    Role,
+    Scope,
+    Team,
+    User,
+)
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+PASSWORD = "seven calm otters paddle"
+
+_serial = count(1)
+
+
+def make_team(slug: str = "", *, name: str = "") -> Team:
+    """A team without members."""
+    slug = slug or f"team-{next(_serial)}"
+    return Team.objects.create(slug=slug, name=name or slug.title(), created_at=NOON)
+
+
+def make_user(
+    username: str = "",
+    *,
+    team: Team | None = None,
+    role: str = Role.VIEWER,
+    is_approver: bool = False,
+    is_reviewer: bool = False,
+    is_admin: bool = False,
+    is_auditor: bool = False,
+    password: str | None = None,
+) -> User:
+    """A person, in one team if it is named; without a password `client.force_login` is the way in (hashing is slow)."""
+    username = username or f"user-{next(_serial)}"
+    user = User.objects.create_user(
+        username, f"{username}@example.org", password, is_admin=is_admin, is_auditor=is_auditor
+    )
+    if team:
+        make_member(user, team=team, role=role, is_approver=is_approver, is_reviewer=is_reviewer)
+    return user
+
+
+def make_member(
+    user: User, *, team: Team, role: str = Role.VIEWER, is_approver: bool = False, is_reviewer: bool = False
+) -> Membership:
+    """The person's place in one more team."""
+    duty = {"duties_granted_at": NOON, "duties_granted_by": "setup"} if is_approver or is_reviewer else {}
+    return Membership.objects.create(
+        team=team, user=user, role=role, is_approver=is_approver, is_reviewer=is_reviewer, created_at=NOON, **duty
+    )
+
+
+def make_model(
+    *,
+    team: Team | None = None,
+    slug: str = "",
+    name: str = "",
+    task: str = RegisteredModel.Task.BINARY,
+    features: Sequence[FeatureDraft | tuple[str, str]] = (),
+    output: dict[str, object] | None = None,
+    owner: User | None = None,
+    is_demo: bool = False,
+) -> RegisteredModel:
+    """A registered model with its current feature list; features as drafts or as (name, dtype)."""
+    slug = slug or f"model-{next(_serial)}"
+    model = inventory.register_model(
+        team or make_team(),
+        name=name or slug.replace("-", " ").title(),
+        slug=slug,
+        task=task,
+        output=output,
+        owner=owner,
+        is_demo=is_demo,
+        by="setup",
+        now=NOON,
+    )
+    if features:
+        inventory.set_features(model, _drafts(features), by="setup", now=NOON)
+    return model
+
+
+def make_version(
+    model: RegisteredModel | None = None,
+    *,
+    number: int | None = None,
+    features: Sequence[FeatureDraft | tuple[str, str]] | None = None,
+    source_version: str = "",
+) -> ModelVersion:
+    """The model's next version, with a frozen copy of its current features or with its own list."""
+    return inventory.register_version(
+        model or make_model(),
+        number=number,
+        features=None if features is None else _drafts(features),
+        source_version=source_version,
+        by="setup",
+        now=NOON,
+    )
+
+
+def make_endpoint(
+    model: RegisteredModel | None = None,
+    *,
+    slug: str = "",
+    environment: str = "production",
+    kind: str = Endpoint.Kind.ONLINE,
+    slo_p95_ms: int | None = None,
+) -> Endpoint:
+    """An endpoint of the model."""
+    return inventory.create_endpoint(
+        model or make_model(),
+        slug=slug or f"endpoint-{next(_serial)}",
+        environment=environment,
+        kind=kind,
+        slo_p95_ms=slo_p95_ms,
+        by="setup",
+        now=NOON,
+    )
+
+
+def make_key(
+    *,
+    team: Team | None = None,
+    scopes: Sequence[str] = (Scope.READ,),
+    user: User | None = None,
+    role: str | None = None,
+    model: RegisteredModel | None = None,
+    expires_at: datetime | None = None,
+    label: str = "",
+) -> str:
+    """The text of a new key: a service key with the role maintainer, or with `user` a personal one.
+
+    Valid from now for a year of real time, so that tests which use the real clock can use it.
+    """
+    row, text = permissions.issue_key(
+        team or (model.team if model else make_team()),
+        label=label or f"key-{next(_serial)}",
+        scopes=scopes,
+        user=user,
+        role=None if user else role or Role.MAINTAINER,
+        model=model,
+        by="setup",
+        now=NOON,
+        days=365,
+    )
+    ApiKey.objects.filter(pk=row.pk).update(expires_at=expires_at or datetime.now(UTC) + timedelta(days=365))
+    return text
+
+
+def api(key: str) -> Client:
+    """A client that sends the key with every request."""
+    return Client(headers={"Authorization": f"Bearer {key}"})
+
+
+def _drafts(features: Sequence[FeatureDraft | tuple[str, str]]) -> list[FeatureDraft]:
+    return [
+        feature if isinstance(feature, FeatureDraft) else FeatureDraft(name=feature[0], dtype=feature[1])
+        for feature in features
+    ]
