@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
+from monitoring.stats.arrays import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

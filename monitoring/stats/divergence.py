@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import chdtrc, chdtri, rel_entr
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.results import Divergence, Reason
 
 ALPHA = 0.001

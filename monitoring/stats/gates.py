@@ -6,7 +6,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from monitoring.stats.columns import FloatArray
+from monitoring.stats.arrays import FloatArray
 from monitoring.stats.results import Divergence, Estimate, Verdict
 
 SLACK = 1e-12

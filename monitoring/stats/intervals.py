@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import bdtr, bdtrik, expit, logit, ndtri
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.results import Estimate, Reason
 
 MIN_CLASS = 30

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.stats.columns import IntArray
+from monitoring.stats.arrays import IntArray
 from monitoring.stats.intervals import rate
 from monitoring.stats.results import Estimate, Reason, Verdict
 from monitoring.stats.twosample import pooled_z

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Verdict(StrEnum):
     """How a measurement is judged; stored as `Measurement.verdict`."""
@@ -65,3 +68,15 @@ class Divergence:
     n_ref: int = 0
     n_cur: int = 0
     reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confusion:
+    """Counts of true label by decided label, shape (labels, labels), in the order of labels."""
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        return int(self.counts.sum())

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import chdtrc, ndtr
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.divergence import missing_reason, occupied
 from monitoring.stats.grid import NumericGrid
 from monitoring.stats.results import Divergence, Reason

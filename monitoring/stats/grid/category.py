@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.stats.columns import CodedColumn, Column, IntArray, encode, value_hash
+from monitoring.stats.arrays import IntArray
+from monitoring.stats.columns import CodedColumn, Column, encode, value_hash
 
 MIN_SHARE = 0.01
 MAX_KEPT = 50

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.stats.arrays import FloatArray
 from monitoring.stats.codec import pack, unpack
-from monitoring.stats.columns import Column, FloatArray, as_floats, encode
+from monitoring.stats.columns import Column, as_floats, encode
 from monitoring.stats.grid.category import CategoryGrid, category_grid
 from monitoring.stats.grid.numeric import NumericGrid, numeric_edges
 from monitoring.stats.grid.score import SCORE_CELLS, ScoreGrid, score_cell, score_grid

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.stats.columns import IntArray
+from monitoring.stats.arrays import IntArray
 
 GROUPS = 10
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from monitoring.stats.columns import FloatArray
+from monitoring.stats.arrays import FloatArray
 
 DASH = "\u2013"
 _FIRST_DIGITS, _ALL_DIGITS = 4, 17

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.stats.columns import FloatArray
+from monitoring.stats.arrays import FloatArray
 
 
 def latency_key(values: FloatArray) -> NDArray[np.uint16]:

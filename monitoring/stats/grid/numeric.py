@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.stats.columns import FloatArray
+from monitoring.stats.arrays import FloatArray
 from monitoring.stats.grid.labels import bin_labels, value_labels
 
 MAX_DISCRETE_VALUES = 64

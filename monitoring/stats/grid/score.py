@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid.headline import headline
 from monitoring.stats.grid.labels import bin_labels
 

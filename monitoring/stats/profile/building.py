@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
-from numpy.typing import NDArray
 
-from monitoring.stats.columns import CodedColumn, Column, FloatArray, IntArray, as_floats, encode
+from monitoring.stats.arrays import BoolArray, FloatArray, IntArray
+from monitoring.stats.columns import CodedColumn, Column, as_floats, encode
 from monitoring.stats.grid import CategoryGrid, Grid, Slot
 from monitoring.stats.grid.frozen import FEATURE, PREDICTION, SCORE
 from monitoring.stats.profile.categories import CategoryProfile, count_category
@@ -21,8 +21,6 @@ from monitoring.stats.profile.window import (
     Profile,
     SegmentCounts,
 )
-
-BoolArray = NDArray[np.bool_]
 
 
 def build(

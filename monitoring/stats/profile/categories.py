@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monitoring.stats.columns import Column, IntArray, encode
+from monitoring.stats.arrays import IntArray
+from monitoring.stats.columns import Column, encode
 from monitoring.stats.grid import CategoryGrid
 from monitoring.stats.grid.category import code_counts
 

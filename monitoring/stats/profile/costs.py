@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from monitoring.stats.columns import FloatArray, as_floats
+from monitoring.stats.arrays import FloatArray
+from monitoring.stats.columns import as_floats
 
 MAIN_STAGE = "main"
 

@@ -9,7 +9,7 @@ the same to the last row.
 
 import numpy as np
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid import NumericGrid
 
 SMALL = 1 << 14

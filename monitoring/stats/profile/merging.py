@@ -7,7 +7,7 @@ from functools import reduce
 
 import numpy as np
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.profile.categories import top_values
 from monitoring.stats.profile.numbers import capped
 from monitoring.stats.profile.window import M2, MAXIMUM, MEAN, MINIMUM, N, Profile

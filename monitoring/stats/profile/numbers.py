@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid import SCORE_CELLS, NumericGrid, ScoreGrid, score_cell
 from monitoring.stats.profile.kernel import count_cells
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import numpy as np
 
-from monitoring.stats.columns import FloatArray, IntArray
+from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid import CategoryGrid, Grid, NumericGrid, Slot
 from monitoring.stats.grid.frozen import PREDICTION, SCORE
 from monitoring.stats.profile.categories import CategoryProfile
