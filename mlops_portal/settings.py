@@ -32,11 +32,10 @@ TRUSTED_PROXIES = env.number("TRUSTED_PROXIES", 0, low=0, high=8)  # hops in fro
 
 # --- Secrets
 SECRET_KEY = env.text("SECRET_KEY")
-if SECRET_KEY and (
-    len(SECRET_KEY) < 50 or "example" in SECRET_KEY.lower() or "insecure" in SECRET_KEY.lower()
-):
+if SECRET_KEY and (len(SECRET_KEY) < 50 or "example" in SECRET_KEY.lower() or "insecure" in SECRET_KEY.lower()):
     env.problem(
-        "SECRET_KEY needs at least 50 random characters; make one with: python -c 'import secrets; print(secrets.token_urlsafe(50))'"
+        "SECRET_KEY needs at least 50 random characters; make one with: "
+        "python -c 'import secrets; print(secrets.token_urlsafe(50))'"
     )
 
 # --- Topology: these three decide where everything lives
@@ -206,7 +205,7 @@ FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHand
 
 # --- Static files
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = BASE_DIR / "staticfiles" if MODE == "production" else None  # elsewhere the finders serve
 STORAGES = {
     "default": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",

@@ -207,7 +207,9 @@ def only_parameters(request: HttpRequest, allowed: Collection[str]) -> dict[str,
     for name, values in request.GET.lists():
         if name not in allowed:
             known = ", ".join(sorted(allowed)) or "none"
-            raise errors.Malformed(f"{name!r} is not a parameter of this route; it takes {known}.", code="unknown_parameter")
+            raise errors.Malformed(
+                f"{name!r} is not a parameter of this route; it takes {known}.", code="unknown_parameter"
+            )
         if len(values) > 1:
             raise errors.Malformed(f"{name!r} is given more than once.", code="repeated_parameter")
         if "\x00" in values[0]:
@@ -234,7 +236,8 @@ class Cursor(BasePagination):
         self._next = None
         if len(rows) > limit:
             rows = rows[:limit]
-            self._next = signing.dumps([bound, [_plain(rows[-1], name) for name in fields]], salt="cursor", compress=True)
+            position = [_plain(rows[-1], name) for name in fields]
+            self._next = signing.dumps([bound, position], salt="cursor", compress=True)
         return rows
 
     def get_paginated_response(self, data: Any) -> Response:
@@ -252,7 +255,12 @@ class Cursor(BasePagination):
     def get_schema_operation_parameters(self, view: Any) -> list[dict[str, Any]]:
         """The two parameters every list takes."""
         return [
-            {"name": "cursor", "in": "query", "schema": {"type": "string"}, "description": "`next` of the page before."},
+            {
+                "name": "cursor",
+                "in": "query",
+                "schema": {"type": "string"},
+                "description": "`next` of the page before.",
+            },
             {
                 "name": "limit",
                 "in": "query",
@@ -263,7 +271,9 @@ class Cursor(BasePagination):
     @staticmethod
     def _limit(text: str) -> int:
         if not (text.isascii() and text.isdecimal()) or len(text) > 12 or int(text) < 1:
-            raise errors.Malformed(f"limit={text[:64]!r} is not a whole number from 1 to {PAGE_LIMIT}.", code="malformed_parameter")
+            raise errors.Malformed(
+                f"limit={text[:64]!r} is not a whole number from 1 to {PAGE_LIMIT}.", code="malformed_parameter"
+            )
         return min(int(text), PAGE_LIMIT)
 
     @staticmethod
