@@ -119,7 +119,7 @@ def tone_display(value: object) -> Display:
 def icon(shape: str, css: str = "", label: str = "") -> SafeString:
     """One sign; with a label it is an image of that name, without one it is decoration."""
     paths = format_html_join("", '<path class="{}" d="{}"/>', SHAPES[shape])
-    name = format_html('role="img" aria-label="{}"', label) if label else format_html('aria-hidden="true"')
+    name = format_html('role="img" aria-label="{}"', label) if label else format_html('aria-hidden="{}"', "true")
     return format_html('<svg class="i {}" viewBox="0 0 12 12" {}>{}</svg>', css, name, paths)
 
 
