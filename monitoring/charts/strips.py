@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from mlops_portal.kit import wording
 from monitoring.charts.data import Panel, Point, Series, Timeline
@@ -93,7 +94,7 @@ def dots(one: Strip, frame: Frame, *, alone: bool) -> Iterable[Dot]:
 def _stretches(points: Sequence[Point], scale: Scale, frame: Frame) -> list[Run]:
     """Lines between neighbours only: a missing value or a missing window ends one."""
     places: list[tuple[float, float | None]] = []
-    for point, following in zip(points, [*points[1:], None], strict=True):
+    for point, following in zip_longest(points, points[1:]):
         places.append((frame.share(point.at), _height(point.value, scale)))
         if following and following.at - point.at > 1.5 * frame.step:
             places.append((frame.share(point.at), None))
@@ -138,7 +139,7 @@ def strip_texts(one: Strip, timeline: Timeline, frame: Frame, *, alone: bool) ->
         texts += _end_texts(one)
     if timeline.immature_from and timeline.immature_note and one.panel.needs_labels:
         share = frame.share(timeline.immature_from)
-        note = Text(share, one.top + one.height - 6, timeline.immature_note, "minor", "end", -4)
+        note = Text(share, one.top + one.height - 6, plain(timeline.immature_note, 40), "minor", "end", -4)
         texts.append(note)
     if one.scale.low > 0:
         start = wording.quantity(one.scale.low, one.panel.unit)

@@ -1,7 +1,7 @@
 """Panels, changes and serving revisions over one time axis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -105,10 +105,14 @@ def _drawn(timeline: Timeline, frame: Frame, strips: list[Strip], *, alone: bool
             *(text for strip in strips for text in strip_texts(strip, timeline, frame, alone=alone)),
         ),
         hits=hits(timeline, frame, top, bottom),
-        events=events,
+        events=tuple(_listed(event) for event in events),
         has_events=bool(timeline.events),
         has_revisions=bool(timeline.revisions),
     )
+
+
+def _listed(event: Event) -> Event:
+    return replace(event, source=plain(event.source), text=plain(event.text, 300))
 
 
 def _zones(timeline: Timeline, frame: Frame, strips: Sequence[Strip]) -> tuple[Box, ...]:
@@ -116,9 +120,8 @@ def _zones(timeline: Timeline, frame: Frame, strips: Sequence[Strip]) -> tuple[B
     if since is None or not since < frame.end:
         return ()
     start = frame.share(since)
-    title = f"from {wording.moment(since)}: labels still arriving" + (
-        f", {timeline.immature_note}" if timeline.immature_note else ""
-    )
+    words = [f"from {wording.moment(since)}: labels still arriving", plain(timeline.immature_note)]
+    title = ", ".join(filter(None, words))
     return tuple(
         Box(pct(start), pct(1 - start), px(strip.top), px(strip.height), title)
         for strip in strips
