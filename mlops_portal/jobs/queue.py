@@ -18,10 +18,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Case, F, PositiveSmallIntegerField, Q, TextField, Value, When
 from django.db.models.functions import Now
 
-from mlops_portal.jobs import bell, limits, statements
+from mlops_portal.jobs import bell, limits, sql
 from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.models.job import JobQuerySet
-from mlops_portal.jobs.statements import Order
+from mlops_portal.jobs.sql import Order
 from mlops_portal.kit.errors import Conflict
 
 logger = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ def enqueue(
         not_before=not_before,
         max_attempts=max_attempts,
     )
-    statements.insert(order, take_over=True)
+    sql.insert(order, take_over=True)
     transaction.on_commit(lambda: bell.ring(queue), robust=True)
 
 
@@ -110,8 +110,8 @@ def take(
         max_attempts=max_attempts,
     )
     with transaction.atomic():
-        statements.insert(order, take_over=False)
-        return _lease(statements.claim_key(kind, key, worker=worker))
+        sql.insert(order, take_over=False)
+        return _lease(sql.claim_key(kind, key, worker=worker))
 
 
 def claim(queue: str, *, worker: str = "", drain_since: datetime | None = None) -> Lease | None:
@@ -121,8 +121,8 @@ def claim(queue: str, *, worker: str = "", drain_since: datetime | None = None) 
     """
     with transaction.atomic():
         if drain_since is None:
-            return _lease(statements.claim_due(queue, worker=worker))
-        return _lease(statements.claim_waiting(queue, worker=worker, since=drain_since))
+            return _lease(sql.claim_due(queue, worker=worker))
+        return _lease(sql.claim_waiting(queue, worker=worker, since=drain_since))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from mlops_portal.kit import wiring
 
 logger = logging.getLogger(__name__)
 
-EVERY_S = 5
+JUST_NOW = timedelta(seconds=4)  # less than the five seconds between two rings, which jitter
 KEEP_DONE = timedelta(days=7)
 KEEP_BEATS = timedelta(hours=1)
 
@@ -31,15 +31,17 @@ def sweep(now: datetime, *, drain: bool = False) -> None:
 
 
 def sweep_if_due(now: datetime) -> bool:
-    """Sweep unless some process has begun to in the last five seconds; returns whether this one did."""
+    """Sweep unless some process has just begun to; returns whether this one did.
+
+    However many processes ask, about one sweep begins every five seconds.
+    """
     beat = WorkerBeat.objects.filter(pk=WorkerBeat.SWEEP)
-    period = timedelta(seconds=EVERY_S)
-    stale = beat.filter(Q(loop_at__lte=Now() - period) | Q(loop_at__gt=Now() + period))  # ahead: the clock went back
-    if not stale.exists():
-        if beat.exists():
-            return False
+    recent = Q(loop_at__gt=Now() - JUST_NOW, loop_at__lte=Now() + JUST_NOW)  # further ahead: the clock went back
+    if beat.filter(recent).exists():
+        return False
+    if not beat.exists():
         WorkerBeat.objects.bulk_create([WorkerBeat(worker=WorkerBeat.SWEEP, loop_at=now)], ignore_conflicts=True)
-    elif not stale.update(loop_at=Now()):
+    elif not beat.exclude(recent).update(loop_at=Now()):
         return False
     sweep(now)
     return True

@@ -20,4 +20,4 @@ def ring(queue: str) -> None:
 def sweep() -> None:
     """Settle what died and create what is due; as harmless twice as once."""
     database.allow_long_statements()
-    sweeping.sweep(clock.now())
+    sweeping.sweep_if_due(clock.now())

@@ -14,7 +14,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from mlops_portal.jobs import alarm, database, limits, queue, scrub, statements, sweep
+from mlops_portal.jobs import alarm, database, limits, queue, scrub, sql, sweep
 from mlops_portal.jobs.models import Job, WorkerBeat
 from mlops_portal.jobs.queue import Lease, LostLease
 from mlops_portal.kit import clock, wiring
@@ -94,7 +94,7 @@ def drain(
     Jobs that another worker holds are waited for: they may create more. A key that goes into quarantine on the way
     is not tried again. Ends early after timeout_s, or when the process is told to stop.
     """
-    since = statements.database_now()
+    since = sql.database_now()
     deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
     jobs = 0
     while time.monotonic() < deadline and not alarm.stopping.is_set():

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from mlops_portal.jobs import queue, statements
+from mlops_portal.jobs import queue, sql
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit import clock
 from mlops_portal.kit.errors import Conflict
@@ -570,7 +570,7 @@ def test_leases_are_judged_by_the_clock_of_the_database(monkeypatch):
     queue.finish(claimed())
     queue.mend_times()
 
-    assert abs(statements.database_now() - Job.objects.get().finished_at) < timedelta(minutes=1)
+    assert abs(sql.database_now() - Job.objects.get().finished_at) < timedelta(minutes=1)
 
 
 # --- invariants in the table ---

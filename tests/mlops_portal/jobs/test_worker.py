@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from django.db import DatabaseError, connection
 
-from mlops_portal.jobs import alarm, limits, queue, statements, worker
+from mlops_portal.jobs import alarm, limits, queue, sql, worker
 from mlops_portal.jobs.models import Job, WorkerBeat
 from mlops_portal.kit import clock
 from mlops_portal.kit.errors import Invalid
@@ -255,10 +255,10 @@ def test_a_long_job_keeps_its_lease(wired, shared_database, monkeypatch):
 
     @wired.handles("t.work")
     def handler(lease):
-        Job.objects.update(lease_until=statements.database_now() + timedelta(seconds=1))
+        Job.objects.update(lease_until=sql.database_now() + timedelta(seconds=1))
         time.sleep(0.5)
         held_until = Job.objects.get().lease_until
-        assert held_until - statements.database_now() > timedelta(seconds=50)
+        assert held_until - sql.database_now() > timedelta(seconds=50)
 
     queue.enqueue("t.work", "k")
     worker.do_one("compute")

@@ -1,0 +1,43 @@
+"""`manage.py portal`: the whole portal with one command."""
+
+import os
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from mlops_portal import hosting, readiness_checks
+from mlops_portal.hosting import Address, CannotServe, Portal
+from registry import permissions
+
+
+class Command(BaseCommand):
+    """Starts the portal."""
+
+    help = "Migrates, then serves the portal and works off its jobs until Ctrl-C."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+        parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+        parser.add_argument("--workers", type=int, default=1, help="web processes (default: %(default)s)")
+        parser.add_argument("--no-worker", action="store_true", help="serve only; workers run elsewhere")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        address = Address(options["host"], options["port"])
+        if "PUBLIC_URL" not in os.environ:
+            os.environ["PUBLIC_URL"] = settings.PUBLIC_URL = address.url  # the children read the environment
+        hosting.prepare()
+        for problem in readiness_checks.durability():
+            raise CommandError(f"The database may lose what it has acknowledged: {problem}")
+        workers = 0 if options["no_worker"] else settings.PORTAL_WORKERS
+        try:
+            Portal(address, web_processes=options["workers"], workers=workers).run(self._say_where)
+        except CannotServe as error:
+            raise CommandError(str(error)) from None
+
+    def _say_where(self) -> None:
+        self.stdout.write(f"The portal is at {settings.PUBLIC_URL} (Ctrl-C stops it).")
+        if link := permissions.claim_link():
+            self.stdout.write(f"Nobody has an account yet. Make yours here, within seven days:\n  {link}")
+        self.stdout.flush()
