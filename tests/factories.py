@@ -3,9 +3,12 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from typing import Any
 
 from django.test import Client
 
+from monitoring.models import Measurement, Monitor, MonitorRevision, Run
+from monitoring.stats.results import Verdict
 from registry import inventory, permissions
 from registry.inventory import FeatureDraft
 from registry.models import (
@@ -21,6 +24,7 @@ from registry.models import (
 )
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+MIDNIGHT = NOON.replace(hour=0)
 PASSWORD = "seven calm otters paddle"
 
 _serial = count(1)
@@ -157,6 +161,85 @@ def make_key(
     )
     ApiKey.objects.filter(pk=row.pk).update(expires_at=expires_at or datetime.now(UTC) + timedelta(days=365))
     return text
+
+
+def make_monitor(
+    model: RegisteredModel | None = None,
+    *,
+    slug: str = "inputs-training",
+    cadence: str = Monitor.Cadence.DAY,
+    config: dict[str, object] | None = None,
+) -> Monitor:
+    """A monitor with its first revision."""
+    monitor = Monitor.objects.create(model=model or make_model(), slug=slug, cadence=cadence, created_at=NOON)
+    MonitorRevision.objects.create(
+        monitor=monitor, number=1, config=config or {}, sha256="0" * 64, created_at=NOON, created_by="setup"
+    )
+    return monitor
+
+
+def make_run(
+    monitor: Monitor | None = None,
+    *,
+    end: datetime = MIDNIGHT,
+    revision: int = 1,
+    state: str = Run.State.DONE,
+    quiet: bool = False,
+    rows: int = 10_000,
+    summary: dict[str, object] | None = None,
+) -> Run:
+    """A finished run of the seven days before `end`; a higher revision supersedes the runs of the same window."""
+    monitor = monitor or make_monitor()
+    monitor.runs.filter(window_end=end).update(is_latest=False)
+    return Run.objects.create(
+        monitor=monitor,
+        model=monitor.model,
+        config=monitor.revisions.get(number=monitor.revision),
+        window_start=end - timedelta(days=7),
+        window_end=end,
+        revision=revision,
+        why=Run.Why.FIRST if revision == 1 else Run.Why.LATE,
+        state=state,
+        quiet=quiet,
+        rows=rows,
+        summary=summary or {},
+        planned_at=end,
+        started_at=end,
+        finished_at=end,
+    )
+
+
+def make_measurement(
+    run: Run | None = None,
+    *,
+    feature: str = "",
+    value: float | None = 0.02,
+    verdict: str = Verdict.ok,
+    check_key: str = "input_drift",
+    metric: str = "psi.1",
+    threshold: float | None = 0.1,
+    n: int = 10_000,
+    **fields: Any,
+) -> Measurement:
+    """One measurement of a run; what it does not say of model, window and gap follows from the run and the value."""
+    run = run or make_run()
+    fields.setdefault("gap", value)
+    fields.setdefault("reason", "" if value is not None else "too_few")
+    return Measurement.objects.create(
+        run=run,
+        model=run.model,
+        check_key=check_key,
+        metric=metric,
+        feature=feature,
+        value=value,
+        verdict=verdict,
+        threshold=threshold,
+        n=n,
+        window_start=run.window_start,
+        window_end=run.window_end,
+        is_latest=run.is_latest,
+        **fields,
+    )
 
 
 def api(key: str) -> Client:

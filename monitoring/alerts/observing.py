@@ -1,0 +1,225 @@
+"""The only way into conditions and alerts: a window has been judged."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F
+
+from monitoring.alerts.conditions import (
+    JudgedWindow,
+    Scope,
+    Signal,
+    fingerprint,
+    is_burning,
+    is_too_late,
+    take_in,
+)
+from monitoring.alerts.lifecycle import Occasion, note_too_late, settle
+from monitoring.alerts.wording import CHECK_FAILED, NO_DATA
+from monitoring.models import Alert, Condition, Measurement, Monitor, Run
+from monitoring.stats.gates import BREACHES, DAILY, EVENT, HOURLY, UNJUDGED, Rule
+from monitoring.stats.results import Verdict
+from registry.models import RegisteredModel
+
+TWO_RUNS = Rule(2, 2, 1)  # of no data, or of failed checks: opens at the second in a row, clears at the first good one
+SEGMENT_EXCESS = 2.0  # a segment speaks where its aggregate is quiet, or where it is this much further out
+RULES: Mapping[str, Rule] = {
+    Monitor.Cadence.HOUR: HOURLY,
+    Monitor.Cadence.DAY: DAILY,
+    Monitor.Cadence.WEEK: EVENT,
+    Monitor.Cadence.EVENT: EVENT,
+}
+REOPENS_WITHIN: Mapping[str, timedelta] = {
+    Monitor.Cadence.HOUR: timedelta(hours=24),
+    Monitor.Cadence.DAY: timedelta(days=3),
+    Monitor.Cadence.WEEK: timedelta(days=7),
+    Monitor.Cadence.EVENT: timedelta(0),
+}
+FAMILIES: Mapping[str, Alert.Family] = {
+    "input_drift": Alert.Family.DRIFT,
+    "output_drift": Alert.Family.DRIFT,
+    "disagreement": Alert.Family.DRIFT,
+    "data_quality": Alert.Family.QUALITY,
+    "skew": Alert.Family.QUALITY,
+    "performance": Alert.Family.PERFORMANCE,
+    "estimated_performance": Alert.Family.PERFORMANCE,
+    "calibration": Alert.Family.PERFORMANCE,
+    "business": Alert.Family.PERFORMANCE,
+    "latency": Alert.Family.OPERATIONS,
+    "cost": Alert.Family.OPERATIONS,
+    "volume": Alert.Family.OPERATIONS,
+}
+_STORED = [  # of a condition; the rest never changes
+    "state",
+    "severity",
+    "ring",
+    "value",
+    "threshold",
+    "verdict",
+    "measurement",
+    "unknown_since",
+    "dismissed",
+    "changed_at",
+]
+
+
+@transaction.atomic
+def observe(model: RegisteredModel, signals: Iterable[Signal], window: JudgedWindow, *, now: datetime) -> None:
+    """Let a judged window of a model count: move its conditions, and with them its alerts.
+
+    Runs in the transaction of the caller, under the caller's lease on the work that measured. A condition comes into
+    being with its first breach; signals that never breached leave no row. The same revision of a window again changes
+    nothing, a higher one replaces it. insufficient, no_data and error never enter a ring and never clear anything.
+    """
+    seen = {fingerprint(model.pk, signal): signal for signal in signals}
+    known = {one.fingerprint: one for one in Condition.objects.filter(model=model, fingerprint__in=seen)}
+    _count(model, seen, known, window, now)
+
+
+@transaction.atomic
+def observe_run(run: Run, measurements: Sequence[Measurement], *, now: datetime) -> None:
+    """Let the measurements of a finished run count, in a number of queries that does not grow with them.
+
+    To be called in the transaction that saves the run, its measurements saved before. A condition of the monitor that
+    burns and of which the run says nothing counts as ok where its check was judged: only what is not ok is stored of
+    segments and of rare shares. Each monitor has two conditions besides: no data, and checks that fail.
+    """
+    _one_at_a_time(run)
+    mine = Condition.objects.filter(model_id=run.model_id, source__startswith=f"monitor:{run.monitor_id}:")
+    known = {one.fingerprint: one for one in mine}
+    seen = {fingerprint(run.model_id, signal): signal for signal in _signals(run, measurements)}
+    seen |= _unmentioned(run, measurements, known, seen)
+    cadence = run.monitor.cadence
+    window = JudgedWindow(run.window_end, run.revision, RULES[cadence], REOPENS_WITHIN[cadence], run.quiet)
+    _count(run.model, seen, known, window, now)
+
+
+def _one_at_a_time(run: Run) -> None:
+    """Windows of one monitor are observed one after another: two workers would overwrite each other's rings.
+
+    The row of the monitor is the lock; SQLite has one writer anyway.
+    """
+    Monitor.objects.filter(pk=run.monitor_id).update(state=F("state"))
+
+
+def _count(
+    model: RegisteredModel,
+    seen: Mapping[str, Signal],
+    known: Mapping[str, Condition],
+    window: JudgedWindow,
+    now: datetime,
+) -> None:
+    pairs = [(known.get(key) or _new(model, key, signal, now), signal) for key, signal in seen.items()]
+    pairs = [(one, signal) for one, signal in pairs if one.fingerprint in known or signal.verdict in BREACHES]
+    burned = {one.pk for one, _ in pairs if is_burning(one)}
+    late = [one for one, _ in pairs if is_too_late(one, window.end)]
+    changed = [one for one, signal in pairs if take_in(one, signal, window, now=now)]
+    if changed:
+        _save(changed)
+    now_quiet = any(one.pk in burned and not is_burning(one) for one in changed)
+    occasion = Occasion(model, window, now, recomputed=now_quiet and window.revision > 1)
+    note_too_late(late, occasion)
+    moved = burned | {one.pk for one in changed}
+    settle([one for one, _ in pairs if one.pk in moved], occasion)
+
+
+def _new(model: RegisteredModel, key: str, signal: Signal, now: datetime) -> Condition:
+    scope = signal.scope
+    return Condition(
+        fingerprint=key,
+        model=model,
+        source=signal.source,
+        family=signal.family,
+        scope={
+            "model": str(model.pk),
+            "version": scope.version,
+            "endpoint": scope.endpoint,
+            "signal": scope.signal,
+            "feature": scope.feature,
+            "segment": scope.segment,
+        },
+        changed_at=now,
+    )
+
+
+def _save(changed: Sequence[Condition]) -> None:
+    """One upsert for what is new and what moved."""
+    Condition.objects.bulk_create(changed, update_conflicts=True, unique_fields=["fingerprint"], update_fields=_STORED)
+
+
+def _signals(run: Run, measurements: Sequence[Measurement]) -> Iterator[Signal]:
+    totals = {
+        (one.check_key, one.metric, one.version_id, one.endpoint, one.signal, one.feature): one
+        for one in measurements
+        if not one.segment
+    }
+    for one in measurements:
+        total = totals.get((one.check_key, one.metric, one.version_id, one.endpoint, one.signal, one.feature))
+        yield _signal(run, one, speaks=not one.segment or _says_more(one, total))
+    yield from _about_the_run(run, measurements)
+
+
+def _signal(run: Run, one: Measurement, *, speaks: bool) -> Signal:
+    """A measurement as a signal. Provisional values, and segments that only repeat their aggregate, are not judged."""
+    judged = speaks and not one.provisional
+    return Signal(
+        source=f"monitor:{run.monitor_id}:{one.check_key}:{one.metric}",
+        family=FAMILIES[one.check_key],
+        verdict=Verdict(one.verdict) if judged else Verdict.insufficient,
+        scope=Scope(str(one.version_id or ""), one.endpoint, one.signal, one.feature, one.segment),
+        gap=_gap(one),
+        threshold=one.threshold,
+        value=one.value,
+        n=one.n,
+        hard=one.hard,
+        measurement_id=one.pk,
+    )
+
+
+def _gap(one: Measurement) -> float | None:
+    """Distance from the baseline in the worse direction: of a divergence, its value."""
+    return one.value if one.gap is None and one.check_key == "input_drift" else one.gap
+
+
+def _says_more(segment: Measurement, total: Measurement | None) -> bool:
+    """Whether a breaching segment is news beside its aggregate; what does not breach always speaks."""
+    if segment.verdict not in BREACHES or total is None or total.verdict not in BREACHES:
+        return True
+    own, whole = _gap(segment), _gap(total)
+    return own is not None and whole is not None and own >= SEGMENT_EXCESS * whole
+
+
+def _about_the_run(run: Run, measurements: Sequence[Measurement]) -> Iterator[Signal]:
+    """The two conditions every monitor has; the same run cannot speak of both."""
+    verdicts = {one.verdict for one in measurements}
+    nothing = run.state == Run.State.NO_DATA or verdicts == {Verdict.no_data}
+    failed = run.state == Run.State.FAILED or Verdict.error in verdicts
+    yield _plain(
+        run, NO_DATA, Alert.Family.OPERATIONS, Verdict.warn if nothing else _ok_unless(failed and not verdicts)
+    )
+    yield _plain(run, CHECK_FAILED, Alert.Family.CONTROL, Verdict.warn if failed else _ok_unless(nothing))
+
+
+def _plain(run: Run, name: str, family: Alert.Family, verdict: Verdict) -> Signal:
+    return Signal(source=f"monitor:{run.monitor_id}:{name}", family=family, verdict=verdict, rule=TWO_RUNS)
+
+
+def _ok_unless(unknown: bool) -> Verdict:  # noqa: FBT001
+    return Verdict.insufficient if unknown else Verdict.ok
+
+
+def _unmentioned(
+    run: Run, measurements: Sequence[Measurement], known: Mapping[str, Condition], seen: Mapping[str, Signal]
+) -> dict[str, Signal]:
+    """Signals for the conditions of which the run says nothing: ok where their check was judged, else unknown."""
+    judged = {one.check_key for one in measurements if one.verdict not in UNJUDGED and not one.provisional}
+    failed = {one.check_key for one in measurements if one.verdict == Verdict.error}
+    rest = Verdict.no_data if run.state == Run.State.NO_DATA else Verdict.insufficient
+    rest = Verdict.error if run.state == Run.State.FAILED else rest
+    result = {}
+    for key, condition in known.items():
+        check = condition.source.split(":")[2]
+        verdict = Verdict.error if check in failed else Verdict.ok if check in judged else rest
+        result[key] = Signal(condition.source, Alert.Family(condition.family), verdict)
+    return {key: signal for key, signal in result.items() if key not in seen}
