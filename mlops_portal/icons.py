@@ -29,6 +29,7 @@ SHAPES: Mapping[str, Paths] = {
 }
 
 NAVIGATION: Mapping[str, str] = {
+    "search": "M7 12A5 5 0 1 0 7 2a5 5 0 0 0 0 10m3.6-1.4L14 14",
     "fleet": "M2 13V8m4 5V3m4 10V6m4 7v-3",
     "alerts": "M8 2a4 4 0 0 0-4 4c0 4-1.5 5-1.5 5h11S12 10 12 6a4 4 0 0 0-4-4ZM6.7 13.5a1.5 1.5 0 0 0 2.6 0",
     "models": "m8 1.8 5.5 3.1v6.2L8 14.2l-5.5-3.1V4.9zM2.5 4.9 8 8l5.5-3.1M8 8v6.2",

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from mlops_portal.icons import NAVIGATION
-from mlops_portal.jobs.models import WorkerBeat
+from mlops_portal.jobs.models import Job, WorkerBeat
 from mlops_portal.kit import clock
 from monitoring.models import Alert
 from registry.models import Membership
@@ -118,13 +118,17 @@ class Shell:
 
     @cached_property
     def work(self) -> Work:
-        """The line on the worker, from the newest beat of its main loop."""
-        seen_at = WorkerBeat.objects.order_by("-loop_at").values_list("loop_at", flat=True).first()
+        """The line on the workers, from the newest beat of a main loop; during a long job that loop is silent."""
+        workers = WorkerBeat.objects.exclude(worker=WorkerBeat.SWEEP).order_by("-loop_at")
+        seen_at = workers.values_list("loop_at", flat=True).first()
+        now = clock.now()
         if seen_at is None:
             return Work("silent", "No worker has run yet", None)
-        if clock.now() - seen_at > BEAT_IS_LATE:
-            return Work("warn", "Worker silent since", seen_at)
-        return Work("ok", "Worker ok", seen_at)
+        if now - seen_at <= BEAT_IS_LATE:
+            return Work("ok", "Worker ok", seen_at)
+        if Job.objects.filter(state=Job.State.RUNNING, lease_until__gt=now).exists():
+            return Work("ok", "Worker busy", seen_at)
+        return Work("warn", "Worker silent since", seen_at)
 
     @property
     def _is_signed_in(self) -> bool:
@@ -133,5 +137,5 @@ class Shell:
 
 
 def shell(request: HttpRequest) -> Mapping[str, Shell]:
-    """The context processor; at most three queries, none unless the frame is drawn."""
+    """The context processor: three queries where the frame is drawn, none elsewhere."""
     return {"shell": Shell(request)}

@@ -69,9 +69,7 @@ class Reader:
             if name.startswith(PREFIX) and name.removesuffix("_FILE") not in self._seen:
                 self.problem(f"{name} is not a setting of the portal")
         if self._problems:
-            raise ImproperlyConfigured(
-                "The environment has to be corrected:\n  " + "\n  ".join(self._problems)
-            )
+            raise ImproperlyConfigured("The environment has to be corrected:\n  " + "\n  ".join(self._problems))
 
     def _raw(self, name: str, default: str | None) -> str:
         self._seen.add(name)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-
 ACTIONS = frozenset({"exit", "raise", "enospc", "sleep", "stop"})
 
 

@@ -48,28 +48,46 @@ VERDICTS: Mapping[str, Display] = {
     "error": Display("crossed-square", "Check failed", "bad"),
 }
 
+_PLAIN = {  # states that need no sign
+    "done": "Done",
+    "cancelled": "Cancelled",
+    "superseded": "Superseded",
+    "open": "Open",
+    "acked": "Acknowledged",
+    "closed": "Closed",
+    "flapping": "Flapping",
+    "quiet": "Quiet",
+    "clearing": "Clearing",
+    "active": "Active",
+    "paused": "Paused",
+    "draft": "Draft",
+    "live": "Live",
+    "retired": "Retired",
+    "ready": "Ready",
+    "parked": "Parked",
+    "replaced": "Replaced",
+    "expired": "Expired",
+    "sent": "Sent",
+}
 STATES: Mapping[str, Display] = {
-    # work
     "running": Display("arc", "Running", "acc"),
+    "loading": Display("arc", "Loading", "acc"),
+    "sending": Display("arc", "Sending", "acc"),
     "queued": Display("clock", "Waiting", "mute"),
+    "planned": Display("clock", "Planned", "mute"),
+    "pending": Display("clock", "Pending", "mute"),
     "waiting": Display("clock", "Waiting", "warn"),
-    "done": Display("", "Done", "line"),
+    "no_data": Display("struck-ring", "No data", "mute"),
     "quarantined": Display("crossed-square", "Quarantined", "bad"),
-    "cancelled": Display("", "Cancelled", "line"),
-    # alerts
-    "open": Display("", "Open", "line"),
-    "acked": Display("", "Acknowledged", "line"),
-    "closed": Display("", "Closed", "line"),
-    "flapping": Display("", "Flapping", "line"),
-    # severities
+    "failed": Display("crossed-square", "Failed", "bad"),
+    "damaged": Display("crossed-square", "Damaged", "bad"),
+    "dead": Display("crossed-square", "Given up", "bad"),
+    "blocked": Display("lock", "Blocked", "mute"),
     "info": Display("info", "Info", "acc"),
     "warning": Display("triangle", "Warning", "warn"),
     "critical": Display("diamond", "Critical", "bad"),
-    # inventory
-    "draft": Display("", "Draft", "line"),
-    "live": Display("", "Live", "line"),
-    "retired": Display("", "Retired", "line"),
-}
+    "firing": Display("diamond", "Firing", "bad"),
+} | {state: Display("", word, "line") for state, word in _PLAIN.items()}
 
 TONES: Mapping[str, Display] = {
     "ok": Display("tick", "", "ok"),
