@@ -103,10 +103,11 @@ def _stretches(points: Sequence[Point], scale: Scale, frame: Frame) -> list[Run]
 
 def _bands(points: Sequence[Point], scale: Scale, frame: Frame) -> Iterable[Curve]:
     """The interval around each unbroken stretch, at most one pair of bounds per pixel column."""
+    most = min(round((frame.end - frame.start) / frame.step), MOST_POINTS)
     columns: dict[int, tuple[float, float, float]] = {}
-    for place, point in enumerate(points):
+    for point in points:
         share = frame.share(point.at)
-        key = place if len(points) <= MOST_POINTS else int(share * MOST_POINTS)
+        key = round(share * most)
         if is_known(point.value) and is_known(point.low) and is_known(point.high):
             low, high = scale.y(point.low), scale.y(point.high)
             _, under, over = columns.get(key, (share, low, high))
