@@ -161,7 +161,7 @@ class Observation:
         return self.verdict in BREACHES
 
     def is_clear(self, rule: Rule) -> bool:
-        return self.is_judged and not self.is_breach and self.gap < rule.clear_below * self.threshold
+        return self.is_judged and not self.is_breach and self.gap < rule.clear_below * self.threshold - SLACK
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,17 +95,22 @@ def numeric_edges(values: FloatArray, dtype: str = "number") -> NumericGrid:
     )
 
 
+def following_float(values: FloatArray) -> FloatArray:
+    """Return the next larger float of each value; the largest stays."""
+    return np.nextafter(values, np.finfo(np.float64).max)
+
+
 def _fine_edges(ordered: FloatArray, distinct: FloatArray) -> FloatArray:
     n = len(ordered)
     if len(distinct) <= MAX_DISCRETE_VALUES:
-        return np.concatenate((distinct, np.nextafter(distinct, np.inf)))
+        return np.concatenate((distinct, following_float(distinct)))
     quantiles = ordered[np.arange(1, _QUANTILES) * n // _QUANTILES]
     shares = np.concatenate((_TAILS, 1 - _TAILS))
     tails = ordered[np.minimum(np.floor(n * shares).astype(np.int64), n - 1)]
     repeated, times = np.unique(quantiles, return_counts=True)
     atoms = repeated[times > 1]
-    ends = (ordered[:1], np.nextafter(ordered[-1:], np.inf))
-    return np.concatenate((quantiles, tails, *ends, atoms, np.nextafter(atoms, np.inf)))
+    ends = (ordered[:1], following_float(ordered[-1:]))
+    return np.concatenate((quantiles, tails, *ends, atoms, following_float(atoms)))
 
 
 def _decile_bounds(ordered: FloatArray, distinct: FloatArray) -> FloatArray:
@@ -120,7 +125,7 @@ def _decile_bounds(ordered: FloatArray, distinct: FloatArray) -> FloatArray:
     following = np.append(deciles, np.inf)[np.searchsorted(deciles, heavy) + 1]
     successor = np.append(distinct, np.inf)[np.searchsorted(distinct, heavy, "right")]
     isolated = heavy[(successor < following) | np.isinf(following)]
-    return np.unique(np.concatenate((deciles, np.nextafter(isolated, np.inf))))
+    return np.unique(np.concatenate((deciles, following_float(isolated))))
 
 
 def _nearest_edges(ordered: FloatArray, edges: FloatArray) -> tuple[float, float]:

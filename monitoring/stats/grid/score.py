@@ -12,7 +12,7 @@ from monitoring.stats.grid.labels import bin_labels
 
 SCORE_CELLS = 4096
 _CLIP = 2.0**-24
-_HALVINGS = 64
+_HALVINGS = 80  # down to neighbouring floats at the smallest edge, 2**-24
 
 
 def score_cell(scores: FloatArray | float) -> NDArray[np.int64]:

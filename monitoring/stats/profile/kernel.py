@@ -11,6 +11,7 @@ import numpy as np
 
 from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid import NumericGrid
+from monitoring.stats.grid.numeric import following_float
 
 SMALL = 1 << 14
 _BUCKETS = 1 << 16
@@ -54,7 +55,7 @@ def _below_one_by_one(values: FloatArray, buckets: IntArray, grid: NumericGrid, 
     Repeated values, the atoms, are counted by equality first; what is left is sorted.
     """
     edges = grid.edges
-    atoms = edges[:-1][edges[1:] == np.nextafter(edges[:-1], np.inf)]
+    atoms = edges[:-1][edges[1:] == following_float(edges[:-1])]
     if not len(atoms) or len(values) <= SMALL:
         return np.searchsorted(np.sort(values), edges, "left")
     atom_of = np.full(_BUCKETS, -1, dtype=np.int64)
