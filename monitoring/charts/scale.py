@@ -15,7 +15,7 @@ _HEADROOM = 0.06
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Values from low to high on a strip of `height` pixels under `top`; what lies outside stands on the edge."""
+    """Values from low to high on a strip of `height` pixels under `top`."""
 
     low: float
     high: float
@@ -23,8 +23,7 @@ class Scale:
     height: float
 
     def y(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return self.top + self.height * (1 - min(max(share, 0.0), 1.0))
+        return self.top + self.height * (self.high - value) / (self.high - self.low)
 
 
 @dataclass(frozen=True, slots=True)

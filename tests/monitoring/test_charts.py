@@ -184,7 +184,7 @@ def test_a_limit_outside_the_data_is_still_drawn(limit):
     assert_readable(panel, 182)
     rule = parsed(panel).find(".//line[@class='limit']")
     assert rule is not None
-    assert 0 <= float(rule.get("y1") or -1) <= 160
+    assert 14 <= float(rule.get("y1") or -1) <= 150
 
 
 @pytest.mark.parametrize("apart", [timedelta(0), timedelta(minutes=20), timedelta(hours=9), DAY])
