@@ -1,0 +1,205 @@
+"""Label profiles: predictions joined with outcomes, by population."""
+
+import numpy as np
+import pytest
+
+from monitoring.stats.classification import auc, rates
+from monitoring.stats.grid import FeatureSpec, freeze
+from monitoring.stats.profile import ErrorCounts, LabelProfile, ScoreCounts, build_labels
+from monitoring.stats.regression import from_counts
+
+N = 600
+RNG = np.random.default_rng(11)
+REGION = RNG.choice(["EU", "US"], N).astype(object)
+SCORE = RNG.random(N)
+LABEL = np.where(RNG.random(N) < 0.1, np.nan, (RNG.random(N) < SCORE).astype(float))
+DECIDED = (SCORE >= 0.5).astype(float)
+GRID = freeze(
+    {"region": REGION},
+    [FeatureSpec("region", "category", segment=True)],
+    SCORE,
+    "probability",
+    classes=("bike", "car"),
+)
+TRUTH = RNG.choice(["bike", "car", "tram", None], N).astype(object)
+CHOSEN = RNG.choice(["bike", "car"], N).astype(object)
+NUMBER = RNG.normal(100, 10, N)
+FORECAST = NUMBER + RNG.normal(2, 5, N)
+EU = REGION == "EU"
+
+TASKS = {
+    "binary": (SCORE, DECIDED, LABEL),
+    "multiclass": (None, CHOSEN, TRUTH),
+    "regression": (None, FORECAST, NUMBER),
+}
+
+
+def counted(task, rows=slice(None), **options):
+    columns = [None if column is None else column[rows] for column in TASKS[task]]
+    return build_labels(*columns, {"region": REGION[rows]}, GRID, task, **options)
+
+
+def test_binary_outcomes_are_counted_for_all_and_by_segment():
+    profile = counted("binary")
+    known = ~np.isnan(LABEL)
+
+    assert (profile.rows, profile.n_labelled) == (N, known.sum())
+    everybody, eu = profile.scores(), profile.scores("region", "EU")
+    assert (everybody.n_positive, everybody.n_negative) == ((LABEL == 1).sum(), (LABEL == 0).sum())
+    assert everybody.unknown.sum() == (~known).sum()
+    assert (eu.n, len(eu.negatives), len(everybody.negatives)) == ((known & EU).sum(), 1024, 4096)
+    assert eu.brier_sum == pytest.approx(((SCORE - LABEL) ** 2)[known & EU].sum())
+    assert everybody.log_loss_sum == pytest.approx(profile.scores("region", "EU").log_loss_sum + profile.scores("region", "US").log_loss_sum)  # fmt: skip
+
+
+def test_decisions_give_the_exact_confusion():
+    profile = counted("binary")
+
+    table = profile.confusion()
+
+    assert table.counts.tolist() == [
+        [int(((true == LABEL) & (decided == DECIDED)).sum()) for decided in (0, 1)] for true in (0, 1)
+    ]
+    assert rates(profile.confusion("region", "EU"))["accuracy"].value == pytest.approx(
+        (DECIDED == LABEL)[EU & ~np.isnan(LABEL)].mean()
+    )
+
+
+def test_folds_divide_the_rows():
+    fold = np.arange(N) % 2
+
+    cells = counted("binary", fold=fold).arrays["cells"]
+
+    assert cells[1, :2].sum() == (~np.isnan(LABEL) & (fold == 1)).sum()
+    assert auc(counted("binary", fold=fold).scores()) == auc(counted("binary").scores())
+
+
+def test_scores_out_of_range_and_odd_labels_are_not_used():
+    counts = ScoreCounts.of(np.array([1.0, 0.0, 7.0, 1.0]), np.array([0.5, 1.5, 0.5, np.nan]))
+
+    assert (counts.n_positive, counts.n_negative, counts.unknown.sum()) == (1, 0, 1)
+
+
+def test_multiclass_outcomes_are_a_confusion_with_a_class_for_the_rest():
+    profile = counted("multiclass")
+
+    table = profile.confusion()
+
+    known = np.array([value is not None for value in TRUTH])
+    assert table.labels == ("bike", "car", "other")
+    assert profile.n_labelled == table.n == known.sum()
+    assert table.counts[2].sum() == (TRUTH == "tram").sum()
+    assert table.counts[0, 1] == ((TRUTH == "bike") & (CHOSEN == "car")).sum()
+    assert profile.confusion("region", "EU").n == (known & EU).sum()
+
+
+def test_multiclass_needs_classes():
+    with pytest.raises(ValueError, match="no classes"):
+        build_labels(None, ["a"], ["a"], {}, freeze({}, []), "multiclass")
+
+
+def test_multiclass_without_predictions_counts_nothing():
+    assert build_labels(None, None, ["bike"], {}, GRID, "multiclass").n_labelled == 0
+
+
+def test_regression_errors_are_summed_for_all_and_by_segment():
+    profile = counted("regression")
+
+    everybody, eu = from_counts(profile.errors()), from_counts(profile.errors("region", "EU"))
+
+    error = FORECAST - NUMBER
+    assert everybody["mae"].value == pytest.approx(np.abs(error).mean())
+    assert eu["bias"].value == pytest.approx(error[EU].mean())
+    assert eu["medae"].value == pytest.approx(np.median(np.abs(error[EU])), rel=0.02)
+    assert profile.errors("region", "other").n == 0
+    assert profile.n_labelled == N
+
+
+def test_an_exact_forecast_has_errors_of_zero():
+    counts = ErrorCounts.of(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+
+    assert (counts.absolute.n_zero, counts.absolute.n) == (2, 2)
+    assert from_counts(counts)["medae"].value == 0
+
+
+def test_a_score_serves_as_forecast():
+    assert build_labels(FORECAST, None, NUMBER, {}, GRID, "regression").errors().n == N
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_days_merge_to_the_window(task):
+    parts = [counted(task, slice(a, b)) for a, b in ((0, 100), (100, 101), (101, 101), (101, N))]
+
+    merged = LabelProfile.empty(GRID, task)
+    for part in parts[::-1]:
+        merged = merged.merge(part)
+
+    whole = counted(task)
+    assert (merged.rows, merged.n_labelled) == (whole.rows, whole.n_labelled)
+    for name, array in whole.arrays.items():
+        np.testing.assert_allclose(merged.arrays[name], array, rtol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_label_profile_survives_its_bytes(task):
+    blob = counted(task).dumps()
+
+    again = LabelProfile.loads(blob, GRID)
+
+    assert again.dumps() == blob
+    assert (again.task, again.rows) == (task, N)
+
+
+def test_label_profiles_of_other_tasks_or_grids_do_not_merge():
+    with pytest.raises(ValueError, match="grids or tasks"):
+        counted("binary").merge(counted("regression"))
+    with pytest.raises(ValueError, match="grids or tasks"):
+        counted("binary").merge(LabelProfile.empty(freeze({}, [], SCORE, "probability"), "binary"))
+    with pytest.raises(ValueError, match="another grid"):
+        LabelProfile.loads(counted("binary").dumps(), freeze({}, []))
+
+
+def test_a_missing_segment_column_counts_as_null():
+    profile = build_labels(SCORE, DECIDED, LABEL, {}, GRID, "binary")
+
+    assert profile.scores("region", "other").n == profile.n_labelled
+    assert profile.scores("region", "EU").n == 0
+
+
+def test_without_decisions_or_scores_there_are_none():
+    profile = build_labels(None, None, LABEL, {}, GRID, "binary")
+
+    assert (profile.n_labelled, profile.confusion().n) == (0, 0)
+
+
+def test_an_unknown_segment_is_a_key_error():
+    profile = counted("binary")
+
+    for by, segment in (("region", "Mars"), ("planet", "EU")):
+        with pytest.raises(KeyError):
+            profile.scores(by, segment)
+
+
+def test_wrong_calls_are_refused():
+    with pytest.raises(ValueError, match="task ranking"):
+        build_labels(None, None, LABEL, {}, GRID, "ranking")
+    with pytest.raises(ValueError, match="one length"):
+        build_labels(SCORE[:-1], None, LABEL, {}, GRID, "binary")
+    with pytest.raises(ValueError, match="one length"):
+        build_labels(SCORE, None, LABEL, {"region": REGION[:3]}, GRID, "binary")
+
+
+def test_every_second_segment_feature_has_its_own_populations():
+    side = np.where(np.arange(N) % 3 == 0, "left", "right").astype(object)
+    grid = freeze(
+        {"region": REGION, "side": side},
+        [FeatureSpec("region", "category", segment=True), FeatureSpec("side", "category", segment=True)],
+        SCORE,
+        "probability",
+    )
+
+    profile = build_labels(SCORE, None, LABEL, {"region": REGION, "side": side}, grid, "binary")
+
+    known = ~np.isnan(LABEL)
+    assert profile.scores("side", "left").n == (known & (side == "left")).sum()
+    assert profile.scores("region", "US").n == (known & ~EU).sum()
