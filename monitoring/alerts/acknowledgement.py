@@ -64,6 +64,7 @@ def may_unacknowledge(actor: Actor, alert: Alert) -> Ruling:
 def acknowledge(alert: Alert, *, by: User, now: datetime, until: datetime | None = None, note: str = "") -> Alert:
     """Record that a person looks at the alert, until a time: 24 h for a critical one, else 72 h, unless they say.
 
+    client_key, client_body_sha: the idempotency key of the request that asked for it, and the hash of its body.
     Raises AlreadyAcknowledged if another person was faster, AlertClosed if the episode is over, Refused without the
     right, Invalid (`until_too_far`, `until_in_the_past`) if the time lies outside the next seven days.
     """
@@ -83,7 +84,7 @@ def acknowledge(alert: Alert, *, by: User, now: datetime, until: datetime | None
         raise AlreadyAcknowledged("Somebody has changed this alert in between.")
     alert.refresh_from_db()
     said = f"until {wording.moment(ends_at)}" + (f": {note}" if note else "")
-    _note(alert, "acknowledged", by=str(by), note=said, now=now)
+    _note(alert, "acknowledged", by=str(by), note=said, now=now, client_key=client_key, client_body_sha=client_body_sha)
     audit.record("alert.acknowledged", alert, by=by, now=now, team=alert.model.team, reason=note[:NOTE_LENGTH])
     return alert
 
@@ -132,5 +133,7 @@ def _require_near(until: datetime, now: datetime) -> None:
         raise Invalid("An acknowledgement may last 7 days at most.", code="until_too_far", field="until")
 
 
-def _note(alert: Alert, verb: str, *, by: str, note: str, now: datetime) -> None:
-    AlertTransition.objects.create(alert=alert, at=now, event_at=now, verb=verb, by=by[:128], note=note[:512])
+def _note(alert: Alert, verb: str, *, by: str, note: str, now: datetime, **client: str | None) -> None:
+    AlertTransition.objects.create(
+        alert=alert, at=now, event_at=now, verb=verb, by=by[:128], note=note[:512], **client
+    )

@@ -14,9 +14,14 @@ class AlertTransition(models.Model):
     )  # opened, joined, left, raised, acknowledged, reopened, closed, reminded
     by = models.CharField(max_length=128, default="")
     note = models.CharField(max_length=512, default="")
+    client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several changes without a key)
+    client_body_sha = models.CharField(max_length=64, default="")
 
     class Meta:
         ordering = ["at", "pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["alert", "client_key"], name="one_transition_per_client_key"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.verb} at {self.at}"

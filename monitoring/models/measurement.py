@@ -82,6 +82,11 @@ class Measurement(models.Model):
                 condition=Q(is_latest=True),
                 name="latest_measurements",
             ),
+            models.Index(
+                fields=["model", "-window_end", "-id"],
+                condition=Q(is_latest=True),
+                name="newest_measurements",
+            ),
         ]
 
     def __str__(self) -> str:
