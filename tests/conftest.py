@@ -61,8 +61,10 @@ def _flush_between_tests() -> Iterator[None]:
         if connection.vendor != "sqlite" or not statements:
             return statements
         with connection.cursor() as cursor:
-            trigger = "type = 'trigger' AND tbl_name = %s AND sql LIKE '%% DELETE %%'"
-            cursor.execute(f"SELECT name, sql FROM sqlite_master WHERE {trigger}", [AuditEntry._meta.db_table])
+            cursor.execute(
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
+                [AuditEntry._meta.db_table],
+            )
             triggers = cursor.fetchall()
         drop = [f"DROP TRIGGER {name}" for name, _ in triggers]
         return [*drop, *statements, *(sql for _, sql in triggers)]

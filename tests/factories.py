@@ -80,7 +80,7 @@ def make_model(
 ) -> RegisteredModel:
     """A registered model with its current feature list; features as drafts or as (name, dtype)."""
     slug = slug or f"model-{next(_serial)}"
-    model = inventory.register_model(
+    return inventory.register_model(
         team or make_team(),
         name=name or slug.replace("-", " ").title(),
         slug=slug,
@@ -88,12 +88,10 @@ def make_model(
         output=output,
         owner=owner,
         is_demo=is_demo,
+        features=_drafts(features),
         by="setup",
         now=NOON,
     )
-    if features:
-        inventory.set_features(model, _drafts(features), by="setup", now=NOON)
-    return model
 
 
 def make_version(

@@ -7,7 +7,6 @@ from rest_framework.authentication import BaseAuthentication, SessionAuthenticat
 from rest_framework.request import Request
 
 from mlops_portal.kit import clock
-from registry.models import User
 from registry.permissions import KeyPrincipal, authenticate_key, key_from_request
 
 REALM = 'Bearer realm="portal"'
@@ -28,11 +27,6 @@ class KeyAuthentication(BaseAuthentication):
 
 class PageSession(SessionAuthentication):
     """The session of a signed-in person, with the CSRF token on every method that writes."""
-
-    def authenticate(self, request: Request) -> tuple[User, None] | None:
-        """The signed-in person, or None."""
-        found: Any = super().authenticate(request)
-        return found
 
 
 class KeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

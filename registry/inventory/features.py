@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F
 
-from mlops_portal.kit.errors import Conflict, Fault
+from mlops_portal.kit.errors import Conflict, Fault, Stale
 from registry import audit
 from registry.actors import Actor
 from registry.models import Feature, ModelVersion, RegisteredModel
@@ -71,13 +73,20 @@ def default_privacy(dtype: str, categories: Sequence[str] = ()) -> str:
 
 
 @transaction.atomic
-def set_features(model: RegisteredModel, drafts: Sequence[FeatureDraft], *, by: Actor, now: datetime) -> list[Feature]:
+def set_features(
+    model: RegisteredModel, drafts: Sequence[FeatureDraft], *, base: int | None = None, by: Actor, now: datetime
+) -> list[Feature]:
     """Replace the model's current list; versions keep the copies they have.
 
-    Raises Refused without the right, Invalid naming every draft that will not do.
+    base: the lock_version the caller has seen, if it matters to them. Raises Refused without the right, Invalid
+    naming every draft that will not do, Stale if the model changed since `base`.
     """
     require(by, Permission.INVENTORY_EDIT, model.team)
     checked = check_drafts(drafts)
+    row = RegisteredModel.objects.live().filter(pk=model.pk, **({} if base is None else {"lock_version": base}))
+    if not row.update(lock_version=F("lock_version") + 1, updated_at=now):
+        raise Stale(f"{model.slug} was changed by somebody else since you read it. Read it again.")
+    model.refresh_from_db(fields=["lock_version", "updated_at"])
     before = {feature.name: FeatureDraft.of(feature) for feature in model.features.current()}
     changes = _changes(before, {draft.name: draft for draft in checked})
     Feature.objects.current().filter(model=model).delete()
@@ -213,9 +222,8 @@ def _is_rising(edges: Any) -> bool:
         return False
     if not all(isinstance(edge, int | float) and not isinstance(edge, bool) for edge in edges):
         return False
-    return (
-        all(low < high for low, high in zip(edges, edges[1:], strict=False)) and abs(edges[0]) + abs(edges[-1]) < 1e308
-    )
+    rising = all(low < high for low, high in pairwise(edges))
+    return rising and abs(edges[0]) + abs(edges[-1]) < 1e308
 
 
 def _check_numbers(checked: Checked, draft: FeatureDraft) -> None:

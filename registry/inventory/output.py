@@ -86,4 +86,4 @@ def _is_range(bounds: Any) -> bool:
         return False
     if not all(isinstance(end, int | float) and not isinstance(end, bool) for end in bounds):
         return False
-    return -1e308 < bounds[0] < bounds[1] < 1e308
+    return bool(-1e308 < bounds[0] < bounds[1] < 1e308)

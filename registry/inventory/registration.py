@@ -2,17 +2,18 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
-from mlops_portal.kit.errors import Conflict, Stale
+from mlops_portal.kit.errors import Conflict, Refused, Stale
 from mlops_portal.kit.ruling import Ruling
 from registry import audit
-from registry.actors import Actor, actor_label
+from registry.actors import Actor, KeyPrincipal, actor_label
+from registry.inventory.features import FeatureDraft, check_drafts, write_list
 from registry.inventory.output import check_output
 from registry.models import Membership, RegisteredModel, Team, User
 from registry.permissions import Permission, require, ruling
@@ -50,9 +51,10 @@ def register_model(
     is_demo: bool = False,
     client_key: str | None = None,
     client_body_sha: str = "",
+    features: Sequence[FeatureDraft] = (),
     **described: Any,
 ) -> RegisteredModel:
-    """Register a model of the team, as a draft.
+    """Register a model of the team, as a draft, with its current features.
 
     slug: made from the name unless it is given; it never changes. described: any of purpose, intended_use,
     description, limitations, risk, risk_reason, review_due_on, owner, deputy.
@@ -60,11 +62,14 @@ def register_model(
     slug is taken in the installation.
     """
     require(by, Permission.INVENTORY_EDIT, team)
+    if isinstance(by, KeyPrincipal) and by.model_id:
+        raise Refused("This key is bound to one model and registers no other.")
     with Checked() as checked:
         fields = _check({"name": name, **described}, team, checked)
         checked.choice("task", task, RegisteredModel.Task.values)
         fields["output"] = check_output(checked, task, output)
         chosen = _check_slug(checked, slug) if slug else suggest_slug(fields["name"])
+    drafts = check_drafts(features)
     model = RegisteredModel(
         team=team,
         slug=chosen,
@@ -78,7 +83,9 @@ def register_model(
         **fields,
     )
     _save_or_taken(lambda: model.save(force_insert=True), model)
-    audit.record("model.registered", model, by=by, now=now, team=team, changes={"slug": [None, chosen]})
+    write_list(model, None, drafts)
+    changes = {"slug": [None, chosen], "features": [None, len(drafts)]}
+    audit.record("model.registered", model, by=by, now=now, team=team, changes=changes)
     return model
 
 

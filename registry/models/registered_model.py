@@ -57,7 +57,7 @@ class RegisteredModel(models.Model):
     risk_reason = models.TextField(blank=True, default="")
     review_due_on = models.DateField(null=True)
     task = models.CharField(max_length=16, choices=Task)
-    # {"score": "probability" | "number" | "none", "classes": [...], "positive": "default", "range": [low, high], "unit": "min"}
+    # What the model answers: score, classes, positive, range, unit (registry/inventory/output.py).
     output = models.JSONField(default=dict)
     next_version = models.PositiveIntegerField(default=1)
     is_demo = models.BooleanField(default=False)

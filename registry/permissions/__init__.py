@@ -20,6 +20,7 @@ from registry.permissions.table import (
     granted,
     has,
     require,
+    require_view,
     ruling,
     standings,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "remove_member",
     "require",
     "require_scope",
+    "require_view",
     "revoke_key",
     "rotate_key",
     "ruling",

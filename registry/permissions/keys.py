@@ -22,8 +22,8 @@ from django.http import HttpRequest
 from mlops_portal.kit.errors import Conflict, Invalid, Refused, Unauthenticated
 from mlops_portal.kit.wording import moment
 from registry import audit
-from registry.models import ApiKey, Membership, RegisteredModel, Role, Scope, Team, User
 from registry.actors import Actor, KeyPrincipal, actor_label
+from registry.models import ApiKey, Membership, RegisteredModel, Role, Scope, Team, User
 from registry.permissions.table import Permission, Standing, require
 
 PREFIX = "mlp_"

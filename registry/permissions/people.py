@@ -42,7 +42,7 @@ def create_user(
 
 @transaction.atomic
 def disable_user(user: User, *, by: Actor, now: datetime) -> User:
-    """Shut a person out: sessions and personal keys stop at once. Raises Refused without the right, Conflict if done."""
+    """Shut a person out: sessions and personal keys stop at once. Raises Refused, or Conflict if done."""
     return _set_active(user, active=False, verb="user.disabled", by=by, now=now)
 
 

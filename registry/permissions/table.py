@@ -5,8 +5,8 @@ from enum import StrEnum
 from mlops_portal.kit.errors import Refused
 from mlops_portal.kit.ruling import YES, Ruling, refused
 from mlops_portal.kit.wording import listed
-from registry.models import Membership, Role, Scope, Team, User
 from registry.actors import Actor, KeyPrincipal
+from registry.models import Membership, Scope, Team, User
 
 
 class Permission(StrEnum):
@@ -204,6 +204,15 @@ def require(actor: Actor, permission: Permission, team: Team | None) -> None:
     if isinstance(actor, KeyPrincipal) and not _in_scope(actor, permission):
         raise Refused(_scope_reason(actor, permission), code="insufficient_scope")
     ruling(actor, permission, team).require()
+
+
+def require_view(actor: User | KeyPrincipal, permission: Permission) -> None:
+    """Raise Refused (`insufficient_scope`) if the actor is a key that may not read such things at all.
+
+    Which of them it may read, and a person likewise, is decided by `visible_to`.
+    """
+    if isinstance(actor, KeyPrincipal) and not _in_scope(actor, permission):
+        raise Refused(_scope_reason(actor, permission), code="insufficient_scope")
 
 
 def ruling(actor: Actor, permission: Permission, team: Team | None) -> Ruling:

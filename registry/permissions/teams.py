@@ -1,5 +1,6 @@
 """Teams and their members."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -118,7 +119,7 @@ def _check_role(role: str) -> None:
 
 
 def _duties(
-    after: dict[str, object], granted: list[str], membership: Membership, by: Actor, now: datetime
+    after: dict[str, object], granted: Sequence[str], membership: Membership, by: Actor, now: datetime
 ) -> dict[str, object]:
     """When and by whom the duties were given: of the newest one; nothing once the last is gone."""
     if granted:

@@ -1,0 +1,60 @@
+"""What the inventory's routes share."""
+
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from mlops_portal.kit.api import Cursor, only_parameters
+from registry.actors import KeyPrincipal
+from registry.models import RegisteredModel, User
+from registry.permissions import Permission, require_view
+
+IDEMPOTENCY = OpenApiParameter(
+    "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="New for each intent."
+)
+IF_MATCH = OpenApiParameter(
+    "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="The ETag that was read."
+)
+
+
+class InventoryView(APIView):
+    """What the routes below share: reading takes `inventory.view`, and parameters that are not named are refused."""
+
+    parameters: tuple[str, ...] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Check credentials, the right to read, and the names of the query parameters."""
+        super().initial(request, *args, **kwargs)
+        require_view(caller(request), Permission.INVENTORY_VIEW)
+        only_parameters(request._request, self.parameters if request.method in {"GET", "HEAD"} else ())
+
+
+def page(request: Request, rows: QuerySet[Any], document: type[Any]) -> Response:
+    """One page of a list."""
+    cursor = Cursor()
+    found = cursor.paginate_queryset(rows, request)
+    return cursor.get_paginated_response(document(found, many=True).data)
+
+
+def body(request: Request, shape: type[Any]) -> dict[str, Any]:
+    """The typed values of the body, or every fault of its shape."""
+    read = shape(data=request.data)
+    read.is_valid(raise_exception=True)
+    values: dict[str, Any] = read.validated_data
+    return values
+
+
+def models_of(request: Request) -> QuerySet[RegisteredModel]:
+    """The models the caller may see."""
+    visible = RegisteredModel.objects.visible_to(caller(request)).live()
+    return visible.select_related("team", "owner", "deputy")
+
+
+def caller(request: Request) -> User | KeyPrincipal:
+    """Who calls; every route has refused strangers before."""
+    return cast("User | KeyPrincipal", request.user)

@@ -1,0 +1,140 @@
+"""Routes of models and their current features."""
+
+from typing import Any
+
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from mlops_portal.kit import clock
+from mlops_portal.kit.api import Cursor
+from mlops_portal.kit.conditions import Once, if_match, if_match_given, once, replayed, tagged
+from mlops_portal.kit.errors import Fault, Invalid
+from registry import inventory, listing
+from registry.actors import KeyPrincipal
+from registry.api import documents
+from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, models_of, page
+from registry.models import Feature, RegisteredModel, Team, User
+
+
+class ModelList(InventoryView):
+    """The models."""
+
+    parameters = (*listing.PARAMETERS, *Cursor.parameters)
+
+    @extend_schema(
+        operation_id="models_list",
+        parameters=[OpenApiParameter(name, OpenApiTypes.STR) for name in listing.PARAMETERS],
+        responses=documents.ModelDocument(many=True),
+    )
+    def get(self, request: Request) -> Response:
+        """Models the caller may see, filtered and ordered."""
+        question = listing.read_question(request.query_params.dict())
+        found = listing.answer(question, caller(request)).select_related("team", "owner", "deputy")
+        return page(request, found, documents.ModelDocument)
+
+    @extend_schema(
+        operation_id="models_register",
+        parameters=[IDEMPOTENCY],
+        request=documents.ModelBody,
+        responses={201: documents.ModelDocument},
+    )
+    def post(self, request: Request) -> Response:
+        """Register a model, with its features if they are given."""
+        intent = once(request)
+        values = body(request, documents.ModelBody)
+        team = _team(request, values.pop("team", ""))
+        if row := intent.made(RegisteredModel.objects.live().filter(team=team)):
+            return replayed(_shown(row, 201))
+        return _shown(_register(request, team, values, intent), 201)
+
+
+class ModelDetail(InventoryView):
+    """One model."""
+
+    @extend_schema(operation_id="models_read", responses=documents.ModelDocument)
+    def get(self, request: Request, slug: str) -> Response:
+        """The model; the ETag is what a change sends back."""
+        return _shown(get_object_or_404(models_of(request), slug=slug))
+
+    @extend_schema(
+        operation_id="models_change",
+        parameters=[IF_MATCH],
+        request=documents.ModelPatch,
+        responses=documents.ModelDocument,
+    )
+    def patch(self, request: Request, slug: str) -> Response:
+        """Change what describes the model."""
+        model = get_object_or_404(models_of(request), slug=slug)
+        base = if_match(request)
+        patch = _people_in(body(request, documents.ModelPatch))
+        return _shown(inventory.edit_model(model, patch, base=base, by=caller(request), now=clock.now()))
+
+    @extend_schema(operation_id="models_delete", responses={204: None})
+    def delete(self, request: Request, slug: str) -> Response:
+        """Delete the model; its rows stay for the audit trail."""
+        model = get_object_or_404(models_of(request), slug=slug)
+        inventory.delete_model(model, base=if_match_given(request), by=caller(request), now=clock.now())
+        return Response(status=204)
+
+
+class FeatureList(InventoryView):
+    """The model's current features."""
+
+    @extend_schema(operation_id="features_read", responses=documents.FeaturesDocument)
+    def get(self, request: Request, slug: str) -> Response:
+        """The current list, which the next version will copy."""
+        model = get_object_or_404(models_of(request), slug=slug)
+        rows = Feature.objects.current().filter(model=model)
+        return tagged(Response(documents.features(rows)), model.lock_version)
+
+    @extend_schema(
+        operation_id="features_replace", request=documents.FeaturesBody, responses=documents.FeaturesDocument
+    )
+    def put(self, request: Request, slug: str) -> Response:
+        """Replace the current list; versions keep the copies they have. `If-Match` may be sent."""
+        model = get_object_or_404(models_of(request), slug=slug)
+        base, drafts = if_match_given(request), documents.drafts(body(request, documents.FeaturesBody)["features"])
+        rows = inventory.set_features(model, drafts, base=base, by=caller(request), now=clock.now())
+        return tagged(Response(documents.features(rows)), model.lock_version)
+
+
+def _team(request: Request, slug: str) -> Team:
+    actor = caller(request)
+    if not slug and isinstance(actor, KeyPrincipal):
+        return Team.objects.get(pk=actor.team_id)
+    team = Team.objects.visible_to(actor).filter(slug=slug).first()
+    if team is None:
+        raise Invalid(f"The team {slug[:64]!r} does not exist." if slug else "Name the team.", field="team")
+    return team
+
+
+def _register(request: Request, team: Team, values: dict[str, Any], intent: Once) -> RegisteredModel:
+    return inventory.register_model(
+        team,
+        **_people_in(values | {"features": documents.drafts(values.get("features", []))}),
+        client_key=intent.key,
+        client_body_sha=intent.body_sha256,
+        by=caller(request),
+        now=clock.now(),
+    )
+
+
+def _shown(model: RegisteredModel, status: int = 200) -> Response:
+    return tagged(Response(documents.ModelDocument(model).data, status=status), model.lock_version)
+
+
+def _people_in(values: dict[str, Any]) -> dict[str, Any]:
+    """The values with user names replaced by people."""
+    names = {role: values[role] for role in ("owner", "deputy") if values.get(role) is not None}
+    known = {user.username: user for user in User.objects.filter(username__in=set(names.values()))}
+    faults = [
+        Fault("invalid", f"{name[:64]!r} does not exist.", f"/{role}")
+        for role, name in names.items()
+        if name not in known
+    ]
+    if faults:
+        raise Invalid(faults[0].detail, faults=faults)
+    return values | {role: known[name] for role, name in names.items()}
