@@ -61,7 +61,16 @@ def may_unacknowledge(actor: Actor, alert: Alert) -> Ruling:
 
 
 @transaction.atomic
-def acknowledge(alert: Alert, *, by: User, now: datetime, until: datetime | None = None, note: str = "") -> Alert:
+def acknowledge(
+    alert: Alert,
+    *,
+    by: User,
+    now: datetime,
+    until: datetime | None = None,
+    note: str = "",
+    client_key: str | None = None,
+    client_body_sha: str = "",
+) -> Alert:
     """Record that a person looks at the alert, until a time: 24 h for a critical one, else 72 h, unless they say.
 
     client_key, client_body_sha: the idempotency key of the request that asked for it, and the hash of its body.
@@ -134,6 +143,4 @@ def _require_near(until: datetime, now: datetime) -> None:
 
 
 def _note(alert: Alert, verb: str, *, by: str, note: str, now: datetime, **client: str | None) -> None:
-    AlertTransition.objects.create(
-        alert=alert, at=now, event_at=now, verb=verb, by=by[:128], note=note[:512], **client
-    )
+    AlertTransition.objects.create(alert=alert, at=now, event_at=now, verb=verb, by=by[:128], note=note[:512], **client)

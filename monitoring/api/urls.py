@@ -1,0 +1,17 @@
+"""Routes of traffic, measurements and alerts below /api/v1/; without trailing slashes."""
+
+from django.urls import path
+
+from monitoring.api import alerts, measurements, runs
+
+app_name = "monitoring-api"
+
+urlpatterns = [
+    path("models/<str:slug>/runs", runs.RunList.as_view(), name="run-list"),
+    path("runs/<uuid:run_id>", runs.RunDetail.as_view(), name="run-detail"),
+    path("models/<str:slug>/measurements", measurements.MeasurementList.as_view(), name="measurement-list"),
+    path("models/<str:slug>/measurements/export", measurements.MeasurementExport.as_view(), name="measurement-export"),
+    path("models/<str:slug>/alerts", alerts.AlertList.as_view(), name="alert-list"),
+    path("alerts/<uuid:alert_id>", alerts.AlertDetail.as_view(), name="alert-detail"),
+    path("alerts/<uuid:alert_id>/acknowledge", alerts.AlertAcknowledge.as_view(), name="alert-acknowledge"),
+]
