@@ -28,8 +28,9 @@ def quantile(profile: LatencyProfile, q: float) -> Estimate:
         return Estimate(None, method="order_statistic", reason=Reason.empty)
     if q >= _TAIL and n * (1 - q) < _MIN_BEYOND - 1e-9:
         return Estimate(None, n=n, n_eff=n, method="order_statistic", reason=Reason.too_few)
-    low, high = order_statistic(q, n)
-    return Estimate(_at(profile, q * n), _at(profile, low), _at(profile, high), n=n, n_eff=n, method="order_statistic")
+    value = _at(profile, q * n)
+    low, high = (_at(profile, rank) for rank in order_statistic(q, n))
+    return Estimate(value, min(low, value), max(high, value), n=n, n_eff=n, method="order_statistic")
 
 
 def _at(profile: LatencyProfile, target: float) -> float:

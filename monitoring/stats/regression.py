@@ -34,8 +34,9 @@ def _all(y: FloatArray, prediction: FloatArray, w: FloatArray) -> dict[str, Esti
     total, squares, absolute = (float((w * part).sum()) for part in (error, error**2, np.abs(error)))
     weight, n_eff = float(w.sum()), _n_effective(w)
     found = _from_sums(len(y), weight, n_eff, (total, squares, absolute), float((w * np.abs(y)).sum()))
-    centre = float((w * y).sum() / weight) if weight else 0.0
-    found["r2"] = _r2(len(y), squares, float((w * (y - centre) ** 2).sum()))
+    varies = len(y) > 0 and y.min() < y.max()
+    centre = float((w * y).sum() / weight) if varies else 0.0
+    found["r2"] = _r2(len(y), squares, float((w * (y - centre) ** 2).sum()) if varies else 0.0)
     found["medae"] = _median(np.abs(error))
     nonzero = y != 0
     found["mape"] = _mean(np.abs(error[nonzero] / y[nonzero]), w[nonzero])

@@ -49,7 +49,8 @@ def test_binary_outcomes_are_counted_for_all_and_by_segment():
     assert everybody.unknown.sum() == (~known).sum()
     assert (eu.n, len(eu.negatives), len(everybody.negatives)) == ((known & EU).sum(), 1024, 4096)
     assert eu.brier_sum == pytest.approx(((SCORE - LABEL) ** 2)[known & EU].sum())
-    assert everybody.log_loss_sum == pytest.approx(profile.scores("region", "EU").log_loss_sum + profile.scores("region", "US").log_loss_sum)  # fmt: skip
+    parts = [profile.scores("region", name).log_loss_sum for name in ("EU", "US")]
+    assert everybody.log_loss_sum == pytest.approx(sum(parts))
 
 
 def test_decisions_give_the_exact_confusion():
