@@ -46,6 +46,7 @@ class Chunk(models.Model):
     surprises = models.JSONField(default=dict)
     replaced_by = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="replaces")
     created_at = models.DateTimeField()
+    retired_at = models.DateTimeField(null=True)  # when it was replaced or expired; its file goes a day later
 
     objects: ClassVar[ChunkQuerySet] = ChunkQuerySet.as_manager()  # type: ignore[assignment]
 
