@@ -66,8 +66,7 @@ def prepare() -> None:
     """
     os.umask(0o077)
     settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-    if not settings.KEY_RING:
-        keyring.ensure(settings.KEY_RING_FILE)
+    keyring.ring()
     call_command("migrate", interactive=False, verbosity=0)
     if settings.MODE == "production":
         call_command("collectstatic", interactive=False, verbosity=0)

@@ -39,18 +39,29 @@ def wired(monkeypatch: pytest.MonkeyPatch) -> Wiring:
 
 
 @pytest.fixture
-def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[None]:
-    """A database that threads share as processes do: SQLite in memory locks tables in a way no file does."""
+def shared_database(transactional_db: None, tmp_path: Path) -> Iterator[str]:
+    """A database that threads and processes share, and its URL: SQLite in memory locks tables in a way no file does."""
     kept, settings = connections["default"], connections.settings["default"]
     if kept.vendor != "sqlite":
-        yield
+        where = kept.settings_dict
+        yield f"postgres://{where['USER']}@{where['HOST']}:{where['PORT']}/{where['NAME']}"
         return
-    connections.settings["default"] = {**settings, "NAME": str(tmp_path / "jobs.sqlite3")}
+    file = tmp_path / "jobs.sqlite3"
+    connections.settings["default"] = {**settings, "NAME": str(file)}
     del connections["default"]
     with connections["default"].schema_editor() as editor:
         editor.create_model(Job)
         editor.create_model(WorkerBeat)
-    yield
+    yield f"sqlite:///{file}"
     connections["default"].close()
     connections.settings["default"] = settings
     connections["default"] = kept
+
+
+@pytest.fixture
+def processes(shared_database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An environment in which processes that the test starts work on its database; the file their handlers write to."""
+    monkeypatch.setenv("DATABASE_URL", shared_database)
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "tests.mlops_portal.jobs.worker_settings")
+    monkeypatch.setenv("LOG_LEVEL", "ERROR")
+    return tmp_path / "notes.txt"
