@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from django import forms
+from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import path
@@ -37,6 +38,7 @@ _DAY = timedelta(days=1)
 
 
 @require_safe
+@login_required
 def components(request: HttpRequest) -> HttpResponse:
     return render(request, "components/index.html", samples())
 

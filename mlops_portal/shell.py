@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from functools import cached_property
 
 from django.http import HttpRequest
-from django.urls import reverse
 
 from mlops_portal.icons import NAVIGATION
 from mlops_portal.jobs.models import Job, WorkerBeat
@@ -32,10 +31,6 @@ class Section:
     def __post_init__(self) -> None:
         if self.icon not in NAVIGATION:
             raise ValueError(f"no navigation icon {self.icon!r}")
-
-    @property
-    def url(self) -> str:
-        return reverse(self.url_name)
 
 
 SECTIONS = (

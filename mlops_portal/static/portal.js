@@ -12,7 +12,7 @@
   /* Keys: off inside fields, with a modifier, and where the person has turned them off. */
 
   const ROWS = "main tbody tr, main .todo > li";
-  let awaitsPlace = 0;
+  let awaitsPlace = -Infinity; // when g was pressed
 
   function step(by) {
     const rows = [...document.querySelectorAll(ROWS)].filter((row) => isShown(row) && $("a[href]", row));
@@ -53,7 +53,7 @@
 
   function act(key, at) {
     if (at - awaitsPlace < SEQUENCE_MS) {
-      awaitsPlace = 0;
+      awaitsPlace = -Infinity;
       return press($(`[data-go="${CSS.escape(key)}"]`));
     }
     if (key === "g") {
