@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -245,14 +246,14 @@ def _histograms() -> list[tuple[str, Histogram]]:
 
 
 def _bullets() -> list[tuple[str, Bullet]]:
-    gates = {"noise_floor": 0.0004, "warn": 0.1, "limit": 0.25, "name": "PSI"}
+    psi = partial(Bullet, noise_floor=0.0004, warn=0.1, limit=0.25, name="PSI")
     return [
-        ("Drift", Bullet(0.41, verdict="drift", **gates)),
-        ("Warning", Bullet(0.12, verdict="warn", **gates)),
-        ("Ok", Bullet(0.04, verdict="ok", **gates)),
-        ("Off the scale", Bullet(3.7, verdict="drift", **gates)),
-        ("Insufficient", Bullet(0.2, verdict="insufficient", noise_floor=0.18, warn=0.1, limit=0.25, name="PSI")),
-        ("No value", Bullet(None, verdict="no_data", **gates)),
+        ("Drift", psi(0.41, verdict="drift")),
+        ("Warning", psi(0.12, verdict="warn")),
+        ("Ok", psi(0.04, verdict="ok")),
+        ("Off the scale", psi(3.7, verdict="drift")),
+        ("Insufficient", psi(0.2, verdict="insufficient", noise_floor=0.18)),
+        ("No value", psi(None, verdict="no_data")),
         ("Estimate", Bullet(412, 398, 426, limit=250, name="Latency p95", unit="ms", verdict="worse")),
     ]
 

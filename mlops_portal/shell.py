@@ -11,7 +11,7 @@ from mlops_portal.icons import NAVIGATION
 from mlops_portal.jobs.models import Job, WorkerBeat
 from mlops_portal.kit import clock
 from monitoring.models import Alert
-from registry.models import Membership
+from registry.models import Membership, User
 
 THEMES = ("light", "dark")
 BEAT_IS_LATE = timedelta(seconds=120)  # the limit of the progress watchdog, mlops_portal.jobs.worker
@@ -91,25 +91,25 @@ class Shell:
         """The template a message page extends: a fragment for htmx, a page without navigation for strangers."""
         if getattr(self._request, "htmx", False):
             return "components/_fragment.html"
-        return "base.html" if self._is_signed_in else "signed_out.html"
+        return "base.html" if self._user else "signed_out.html"
 
     @cached_property
     def open_alert_count(self) -> int:
-        return Alert.objects.visible_to(self._request.user).open().count() if self._is_signed_in else 0
+        return Alert.objects.visible_to(self._user).open().count() if self._user else 0
 
     @cached_property
     def who(self) -> str:
         """The person's team and role, or how many teams."""
-        if not self._is_signed_in:
+        if not self._user:
             return ""
-        memberships = list(Membership.objects.filter(user=self._request.user).select_related("team")[:2])
+        memberships = list(Membership.objects.filter(user=self._user).select_related("team")[:2])
         match memberships:
             case []:
-                return self._request.user.get_username()
+                return self._user.get_username()
             case [only]:
                 return f"{only.team.name} · {only.get_role_display().lower()}"
             case _:
-                return f"{self._request.user.get_username()} · several teams"
+                return f"{self._user.get_username()} · several teams"
 
     @cached_property
     def work(self) -> Work:
@@ -125,10 +125,11 @@ class Shell:
             return Work("ok", "Worker busy", seen_at)
         return Work("warn", "Worker silent since", seen_at)
 
-    @property
-    def _is_signed_in(self) -> bool:
+    @cached_property
+    def _user(self) -> User | None:
+        """Who is signed in; None also before the sessions are known, as on some error pages."""
         user = getattr(self._request, "user", None)
-        return bool(user and user.is_authenticated)
+        return user if isinstance(user, User) else None
 
 
 def shell(request: HttpRequest) -> Mapping[str, Shell]:
