@@ -65,16 +65,15 @@ _KNOWN: Mapping[str, MetricWords] = {
     "hit_k": MetricWords("hit rate at 10", "%"),
     "mrr": MetricWords("mean reciprocal rank"),
     "ece": MetricWords("calibration error"),
-    "p50": MetricWords("p50 latency", "ms"),
-    "p95": MetricWords("p95 latency", "ms"),
-    "p99": MetricWords("p99 latency", "ms"),
     "latency_p50": MetricWords("p50 latency", "ms"),
     "latency_p95": MetricWords("p95 latency", "ms"),
     "latency_p99": MetricWords("p99 latency", "ms"),
     "cost_per_1k": MetricWords("cost per 1,000", settings.PORTAL_CURRENCY),
-    "cost_per_thousand": MetricWords("cost per 1,000", settings.PORTAL_CURRENCY),
     "calls_per_request": MetricWords("calls per request"),
+    "rows": MetricWords("volume"),
     "volume": MetricWords("volume"),
+    "stuck": MetricWords("share of the most frequent value", "%"),
+    "schema": MetricWords("missing column"),
 }
 
 

@@ -33,9 +33,10 @@ class Scope:
 class Signal:
     """What one window says about one thing that can go wrong.
 
-    gap: distance from the baseline in the worse direction (for a divergence its value); threshold: the limit the gap
-    is held against, in the same unit. An ok window counts as clear only while gap < 0.8 × threshold; without either
-    of them an ok window is clear. A hard signal opens at once.
+    gap: distance from the baseline in the worse direction (for a divergence its value); threshold: where the gap
+    begins to be a breach, in the same unit. An ok window counts as clear only while gap < 0.8 × threshold; without
+    either of them an ok window is clear. A hard signal opens at once. value, low, high, n, base, limit: what the
+    sentence says, in the unit of the metric; limit is the line that the value crossed, where it can be drawn as one.
     """
 
     source: str
@@ -45,7 +46,11 @@ class Signal:
     gap: float | None = None
     threshold: float | None = None
     value: float | None = None
+    low: float | None = None
+    high: float | None = None
     n: int = 0
+    base: float | None = None
+    limit: float | None = None
     hard: bool = False
     measurement_id: int | None = None
     rule: Rule | None = None  # instead of the rule of the window
@@ -75,7 +80,11 @@ class Entry:
     gap: float | None = None
     threshold: float | None = None
     value: float | None = None
+    low: float | None = None
+    high: float | None = None
     n: int = 0
+    base: float | None = None
+    limit: float | None = None
     hard: bool = False
     state: ConditionState = ConditionState.quiet
     severity: str = Alert.Severity.WARNING
@@ -83,10 +92,9 @@ class Entry:
     @property
     def observation(self) -> Observation:
         """What the pure rules of persistence need; an unknown distance of an ok window lies below every limit."""
-        known = self.gap is not None and self.threshold is not None
-        return Observation(
-            self.verdict, self.gap if known else -math.inf, self.threshold if known else 0.0, hard=self.hard
-        )
+        if self.gap is None or self.threshold is None:
+            return Observation(self.verdict, -math.inf, 0.0, hard=self.hard)
+        return Observation(self.verdict, self.gap, self.threshold, hard=self.hard)
 
     @property
     def is_breach(self) -> bool:
@@ -204,7 +212,11 @@ def _entry(seen: Signal, window: JudgedWindow) -> Entry:
         gap=seen.gap,
         threshold=seen.threshold,
         value=seen.value,
+        low=seen.low,
+        high=seen.high,
         n=seen.n,
+        base=seen.base,
+        limit=seen.limit,
         hard=seen.hard,
     )
 

@@ -24,7 +24,7 @@ ATTEMPTS = 5
 FLAPPING_REOPENS = 3
 FLAPPING_SPAN = timedelta(days=7)
 RANK = {Alert.Severity.INFO: 0, Alert.Severity.WARNING: 1, Alert.Severity.CRITICAL: 2}
-NOT_ACKNOWLEDGED: Mapping[str, Any] = {
+NOT_ACKNOWLEDGED: dict[str, Any] = {
     "acknowledged_at": None,
     "acknowledged_by": None,
     "acknowledged_until": None,

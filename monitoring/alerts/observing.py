@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F
 
+from monitoring.alerts import limits
 from monitoring.alerts.conditions import (
     JudgedWindow,
     Scope,
@@ -36,7 +37,8 @@ REOPENS_WITHIN: Mapping[str, timedelta] = {
     Monitor.Cadence.WEEK: timedelta(days=7),
     Monitor.Cadence.EVENT: timedelta(0),
 }
-FAMILIES: Mapping[str, Alert.Family] = {
+OPERATIONAL = frozenset({"error_share", "fallback_share"})  # of output_drift: how serving goes, not what it answers
+FAMILIES: Mapping[str, Alert.Family] = {  # of a check
     "input_drift": Alert.Family.DRIFT,
     "output_drift": Alert.Family.DRIFT,
     "disagreement": Alert.Family.DRIFT,
@@ -165,16 +167,24 @@ def _signal(run: Run, one: Measurement, *, speaks: bool) -> Signal:
     judged = speaks and not one.provisional
     return Signal(
         source=f"monitor:{run.monitor_id}:{one.check_key}:{one.metric}",
-        family=FAMILIES[one.check_key],
+        family=_family(one),
         verdict=Verdict(one.verdict) if judged else Verdict.insufficient,
         scope=Scope(str(one.version_id or ""), one.endpoint, one.signal, one.feature, one.segment),
         gap=_gap(one),
         threshold=one.threshold,
         value=one.value,
+        low=one.low,
+        high=one.high,
         n=one.n,
+        base=one.base_value,
+        limit=limits.crossed(one, run.config.config) if one.verdict in BREACHES else None,
         hard=one.hard,
         measurement_id=one.pk,
     )
+
+
+def _family(one: Measurement) -> Alert.Family:
+    return Alert.Family.OPERATIONS if one.metric.partition(".")[0] in OPERATIONAL else FAMILIES[one.check_key]
 
 
 def _gap(one: Measurement) -> float | None:

@@ -1,15 +1,30 @@
 """The sentence of an alert: made once, stored with it, and read the same on pages, in e-mail and in the API."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mlops_portal.kit import wording
 from monitoring import metrics
-from monitoring.alerts.conditions import entries
+from monitoring.alerts.conditions import Entry, entries
 from monitoring.models import Alert, Condition
+from monitoring.stats.results import Verdict
 
 SUMMARY_LENGTH = 512
 NO_DATA, CHECK_FAILED = "no_data", "error"  # last part of the source of the two conditions every monitor has
+WHOLE_SENTENCES: Mapping[str, str] = {
+    NO_DATA: "No predictions arrived in the last windows",
+    CHECK_FAILED: "Checks fail: the last runs could not measure everything",
+}
+DISTANCES: Mapping[str, str] = {"score": "Scores", "prediction": "Predictions"}  # output drift by signal
+HAS: Mapping[str, str] = {
+    "null_share": "has more nulls",
+    "unseen_share": "has more unseen values",
+    "out_of_range_share": "has more values out of range",
+    "invalid_share": "has more invalid values",
+    "nonfinite_share": "has more non-finite values",
+    "reject_share": "is rejected more often",
+    "stuck": "is stuck at one value",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +36,11 @@ class Parts:
     check: str
     metric: str
 
+    @property
+    def stem(self) -> str:
+        """The metric without the version of its definition."""
+        return self.metric.partition(".")[0]
+
 
 def parts(condition: Condition) -> Parts:
     """The parts of the condition's source; those it lacks are empty."""
@@ -28,16 +48,8 @@ def parts(condition: Condition) -> Parts:
 
 
 def leading(conditions: Sequence[Condition]) -> Condition:
-    """The condition that speaks for its group: the most severe, then the one furthest beyond its limit."""
-    return min(conditions, key=lambda one: (one.severity != Alert.Severity.CRITICAL, -excess(one), one.fingerprint))
-
-
-def excess(condition: Condition) -> float:
-    """How far the newest judged window lies beyond its limit, in multiples of the limit; 0 where it has none."""
-    ring = entries(condition)
-    if not ring or ring[-1].gap is None or not ring[-1].threshold:
-        return 0.0
-    return ring[-1].gap / ring[-1].threshold
+    """The condition that speaks for its group: the most severe, all traffic before segments, the furthest out."""
+    return min(conditions, key=_rank)
 
 
 def summary(conditions: Sequence[Condition]) -> str:
@@ -46,72 +58,76 @@ def summary(conditions: Sequence[Condition]) -> str:
     "trip_km drifted: PSI 0.41 (n = 12,345), limit 0.25, with 3 more features"
     """
     first = leading(conditions)
-    sentence = condition_sentence(first)
     others = [one for one in conditions if one.pk != first.pk]
-    if others:
-        features = {one.scope.get("feature", "") for one in others} - {"", first.scope.get("feature", "")}
-        noun = "feature" if len(features) == len(others) else "condition"
-        sentence += f", with {wording.plural(len(others), f'more {noun}')}"
-    return sentence if len(sentence) <= SUMMARY_LENGTH else f"{sentence[: SUMMARY_LENGTH - 1]}…"
+    rest = f", with {wording.plural(len(others), f'more {_noun(first, others)}')}" if others else ""
+    sentence, room = condition_sentence(first), SUMMARY_LENGTH - len(rest)
+    return (sentence if len(sentence) <= room else f"{sentence[: room - 1]}…") + rest
 
 
 def condition_sentence(condition: Condition) -> str:
-    """What is wrong with one signal, with value, n and limit of its newest judged window."""
-    source = parts(condition)
-    if source.check == NO_DATA:
-        return "No predictions arrived in the last windows"
-    if source.check == CHECK_FAILED:
-        return "Checks fail: the last runs could not measure everything"
-    return f"{_finding(condition, source)}: {measured(condition)}"
-
-
-def measured(condition: Condition) -> str:
-    """Metric, value, sample size and limit of the newest judged window."""
-    said = metrics.words(parts(condition).metric)
-    ring = entries(condition)
-    n = ring[-1].n if ring else None
-    text = f"{said.name} {wording.estimate(condition.value, n=n or None, unit=said.unit)}"
-    limit = limit_text(condition)
-    return f"{text}, {limit}" if limit else text
-
-
-def limit_text(condition: Condition) -> str:
-    """The limit in words: of the value where the gap is the value, else of the change."""
-    newest = entries(condition)[-1:]
-    if not newest or newest[0].threshold is None:
-        return ""
-    said = metrics.words(parts(condition).metric)
-    is_level = newest[0].gap is not None and newest[0].gap == newest[0].value
-    if is_level:
-        return f"limit {wording.quantity(newest[0].threshold, said.unit)}"
-    unit = "pp" if said.unit == "%" else said.unit
-    allowed = wording.quantity(newest[0].threshold, unit).lstrip("+")
-    return f"allowed change {allowed}"
+    """What is wrong with one signal, with value, interval, n and limit of its newest breach."""
+    source, seen = parts(condition), _telling(condition)
+    if source.check in WHOLE_SENTENCES:
+        return WHOLE_SENTENCES[source.check]
+    if seen is None:
+        return f"{name(condition)} is not as it should be"
+    if source.stem == "schema":
+        return f"{name(condition)} is missing from every record (n = {wording.count(seen.n)})"
+    said = metrics.words(source.metric)
+    value = f"{wording.estimate(seen.value, seen.low, seen.high, seen.n or None, said.unit)}{_against(seen, said.unit)}"
+    if source.check == "data_quality":
+        return f"{name(condition)} {HAS.get(source.stem, 'lost quality')}: {value}"
+    if source.stem == "psi":
+        return f"{name(condition)} {'drifted' if seen.verdict == Verdict.drift else 'shifted'}: PSI {value}"
+    return f"{name(condition)} {_course(seen)} {value}"
 
 
 def name(condition: Condition) -> str:
     """What the condition is about, in few words: the feature, else the metric; with segment and endpoint."""
-    scope = condition.scope
-    subject = (
-        scope.get("feature") or _SUBJECTS.get(parts(condition).check) or metrics.words(parts(condition).metric).title
-    )
-    where = [part for part in (scope.get("segment", ""), scope.get("endpoint", "")) if part]
-    return f"{subject} in {', '.join(where)}" if where else subject
+    scope, source = condition.scope, parts(condition)
+    subject = scope.get("feature") or metrics.words(source.metric).title
+    if source.check in WHOLE_SENTENCES:
+        return "Data" if source.check == NO_DATA else "Checks"
+    if source.stem == "psi" and not scope.get("feature"):
+        subject = DISTANCES.get(scope.get("signal", ""), subject)
+    if segment := scope.get("segment", ""):
+        subject += f" in {segment}"
+    return subject + (f" at {scope['endpoint']}" if scope.get("endpoint") else "")
 
 
-_SUBJECTS = {NO_DATA: "No data", CHECK_FAILED: "Checks", "output_drift": "Output", "volume": "Volume"}
-_VERBS = {
-    ("input_drift", "drift"): "drifted",
-    ("input_drift", "warn"): "shifted",
-    ("output_drift", "drift"): "drifted",
-    ("output_drift", "warn"): "shifted",
-    ("data_quality", "drift"): "lost quality",
-    ("data_quality", "warn"): "loses quality",
-    ("volume", "drift"): "changed",
-    ("volume", "warn"): "changed",
-}
+def _rank(condition: Condition) -> tuple[bool, bool, float, str]:
+    is_segment = bool(condition.scope.get("segment"))
+    return condition.severity != Alert.Severity.CRITICAL, is_segment, -_excess(condition), condition.fingerprint
 
 
-def _finding(condition: Condition, source: Parts) -> str:
-    breach = next((entry.verdict for entry in reversed(entries(condition)) if entry.is_breach), condition.verdict)
-    return f"{name(condition)} {_VERBS.get((source.check, str(breach)), 'is worse')}"
+def _excess(condition: Condition) -> float:
+    """How far the newest judged window lies out, in multiples of its threshold; 0 where it has none."""
+    newest = entries(condition)[-1:]
+    if not newest or newest[0].gap is None or not newest[0].threshold:
+        return 0.0
+    return newest[0].gap / newest[0].threshold
+
+
+def _noun(first: Condition, others: Sequence[Condition]) -> str:
+    """ "feature" where each of the others is another feature, else "condition"."""
+    features = {one.scope.get("feature", "") for one in others} - {"", first.scope.get("feature", "")}
+    return "feature" if len(features) == len(others) else "condition"
+
+
+def _telling(condition: Condition) -> Entry | None:
+    """The newest breach, which is what the alert is about; a window that begins to clear does not reword it."""
+    ring = entries(condition)
+    return next((entry for entry in reversed(ring) if entry.is_breach), ring[-1] if ring else None)
+
+
+def _against(seen: Entry, unit: str) -> str:
+    if seen.limit is not None:
+        is_floor = seen.base is not None and seen.limit < seen.base
+        return f", {'floor' if is_floor else 'limit'} {wording.quantity(seen.limit, unit)}"
+    return f", reference {wording.quantity(seen.base, unit)}" if seen.base is not None else ""
+
+
+def _course(seen: Entry) -> str:
+    if seen.value is None or seen.base is None or seen.value == seen.base:
+        return "is at"
+    return "rose to" if seen.value > seen.base else "fell to"

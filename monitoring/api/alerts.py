@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import Prefetch, Q, QuerySet
@@ -24,6 +24,7 @@ from monitoring.api import reading
 from monitoring.models import Alert, AlertMember
 from registry import permissions
 from registry.api.base import IDEMPOTENCY
+from registry.models import User
 from registry.permissions import Permission
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)?\Z")
@@ -59,7 +60,7 @@ PARAMETERS = {
 }
 
 
-class AlertDocument(serializers.Serializer[Alert]):
+class AlertDocument(serializers.Serializer[Any]):
     """An alert without its history."""
 
     id = serializers.UUIDField()
@@ -88,10 +89,10 @@ class AlertDocument(serializers.Serializer[Alert]):
         return messages.url(alert)
 
 
-class MemberDocument(serializers.Serializer[AlertMember]):
+class MemberDocument(serializers.Serializer[Any]):
     """A condition that belongs to the alert."""
 
-    source = serializers.CharField(source="condition.source")
+    source = serializers.CharField(source="condition.source")  # type: ignore[assignment]
     endpoint = serializers.SerializerMethodField()
     feature = serializers.SerializerMethodField()
     segment = serializers.SerializerMethodField()
@@ -171,8 +172,9 @@ class AlertList(APIView):
     def get(self, request: Request, slug: str) -> Response:
         """Alerts of a model, the newest first."""
         model = reading.model_for(request, slug, Permission.ALERT_VIEW)
-        rows = Alert.objects.filter(model=model).for_list()
-        rows = reading.narrowed(rows, request, FILTERS, besides=Cursor.parameters)
+        rows = reading.narrowed(
+            Alert.objects.filter(model=model).for_list(), request, FILTERS, besides=Cursor.parameters
+        )
         cursor = Cursor()
         page = cursor.paginate_queryset(rows, request)
         return cursor.get_paginated_response(AlertDocument(page, many=True).data)
@@ -202,21 +204,27 @@ class AlertAcknowledge(APIView):
         """Say that you look at it. For people who are signed in: an API key is refused (403)."""
         only_parameters(request._request, ())
         alert = _seen(request, alert_id)
-        permissions.require(request.user, Permission.ALERT_HANDLE, alert.model.team)
+        permissions.require(reading.caller(request), Permission.ALERT_HANDLE, alert.model.team)
         intent = once(request)
         if intent.made(alert.transitions.all()):
             return replayed(Response(AlertDocument(alert).data))
         said = AcknowledgeBody(data=request.data)
         said.is_valid(raise_exception=True)
-        made_by = {"client_key": intent.key, "client_body_sha": intent.body_sha256}
-        alerts.acknowledge(alert, by=request.user, now=clock.now(), **made_by, **said.validated_data)
+        alerts.acknowledge(
+            alert,
+            by=cast("User", request.user),
+            now=clock.now(),
+            client_key=intent.key,
+            client_body_sha=intent.body_sha256,
+            **said.validated_data,
+        )
         return Response(AlertDocument(alert).data)
 
 
 def _seen(request: Request, alert_id: UUID) -> Alert:
     members = AlertMember.objects.select_related("condition").order_by("joined_at", "pk")
-    rows: QuerySet[Alert] = Alert.objects.visible_to(request.user).for_list()
+    rows: QuerySet[Alert] = Alert.objects.visible_to(reading.caller(request)).for_list()
     rows = rows.prefetch_related(Prefetch("members", members), "transitions")
     alert = get_object_or_404(rows, pk=alert_id)
-    permissions.require(request.user, Permission.ALERT_VIEW, alert.model.team)
+    permissions.require(reading.caller(request), Permission.ALERT_VIEW, alert.model.team)
     return alert

@@ -1,6 +1,6 @@
 """Measurements over the API: pages for programs, files for notebooks and spreadsheets."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -62,7 +62,7 @@ PARAMETERS = {
 }
 
 
-class MeasurementDocument(serializers.Serializer[Measurement]):
+class MeasurementDocument(serializers.Serializer[Any]):
     """One number with its certainty. `id` follows from the run and the key, so it is the same wherever it is read."""
 
     id = serializers.SerializerMethodField()
@@ -152,7 +152,7 @@ class MeasurementExport(APIView):
 
 def _found(request: Request, model: RegisteredModel, besides: tuple[str, ...]) -> QuerySet[Measurement]:
     rows = reading.narrowed(Measurement.objects.filter(model=model), request, FILTERS, besides=besides)
-    return rows if "revision" in request.query_params else rows.current()
+    return rows if "revision" in request.query_params else rows.filter(is_latest=True)
 
 
 def _csv(rows: QuerySet[Measurement]) -> HttpResponseBase:
@@ -163,4 +163,4 @@ def _parquet(rows: QuerySet[Measurement]) -> HttpResponseBase:
     return HttpResponse(import_string(PARQUET)(rows), content_type="application/vnd.apache.parquet")
 
 
-_FORMATS: Mapping[str, Any] = {"csv": _csv, "parquet": _parquet}
+_FORMATS: Mapping[str, Callable[[QuerySet[Measurement]], HttpResponseBase]] = {"csv": _csv, "parquet": _parquet}

@@ -42,7 +42,7 @@ PARAMETERS = {
 }
 
 
-class RunDocument(serializers.Serializer[Run]):
+class RunDocument(serializers.Serializer[Any]):
     """A run without the list of what it read."""
 
     id = serializers.UUIDField()
@@ -93,7 +93,7 @@ class RunList(APIView):
         rows = _with_names(Run.objects.filter(model=model)).defer("inputs", "config__config")
         rows = reading.narrowed(rows, request, FILTERS, besides=Cursor.parameters)
         if "revision" not in request.query_params:
-            rows = rows.latest()
+            rows = rows.filter(is_latest=True)
         cursor = Cursor()
         page = cursor.paginate_queryset(rows.order_by("-window_end", "-pk"), request)
         return cursor.get_paginated_response(RunDocument(page, many=True).data)
@@ -106,8 +106,8 @@ class RunDetail(APIView):
     def get(self, request: Request, run_id: UUID) -> Response:
         """One run, with the inputs it has read."""
         only_parameters(request._request, ())
-        run = get_object_or_404(_with_names(Run.objects.visible_to(request.user)), pk=run_id)
-        permissions.require(request.user, Permission.MONITOR_VIEW, run.model.team)
+        run = get_object_or_404(_with_names(Run.objects.visible_to(reading.caller(request))), pk=run_id)
+        permissions.require(reading.caller(request), Permission.MONITOR_VIEW, run.model.team)
         data: dict[str, Any] = RunDetailDocument(run).data
         return Response(data)
 

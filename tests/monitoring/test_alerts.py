@@ -195,7 +195,7 @@ class TestGroups:
     def test_families_and_endpoints_are_kept_apart(self, monitor: Monitor) -> None:
         for day in range(2):
             run = make_run(monitor, end=end_of(day))
-            late = {"check_key": "latency", "metric": "p95.1", "verdict": Verdict.warn}
+            late = {"check_key": "latency", "metric": "latency_p95.1", "verdict": Verdict.warn}
             found = [
                 make_measurement(run, feature="trip_km", value=0.3, verdict=Verdict.drift),
                 make_measurement(run, value=400.0, endpoint="eta-live", **late),
@@ -474,7 +474,7 @@ class TestAboutTheRun:
     def test_two_runs_with_failed_checks_alert_the_owner(self, monitor: Monitor) -> None:
         for day in (0, 1):
             run = make_run(monitor, end=end_of(day))
-            bad = make_measurement(run, check_key="latency", metric="p95.1", value=None, verdict=Verdict.error)
+            bad = make_measurement(run, check_key="latency", metric="latency_p95.1", value=None, verdict=Verdict.error)
             alerts.observe_run(run, [bad, *measure(run, {"trip_km": 0.01})], now=NOW)
 
         assert the_alert().family == "control"

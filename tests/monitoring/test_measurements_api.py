@@ -38,7 +38,7 @@ def measured(monitor: Monitor) -> Monitor:
         make_measurement(run, feature="trip_km", value=0.41, verdict=Verdict.drift, version=version, rank=1)
         make_measurement(run, feature="trip_km", segment="region=EU", value=0.2, verdict=Verdict.warn, version=version)
         make_measurement(run, feature="hour", value=None, verdict=Verdict.insufficient, version=version)
-        make_measurement(run, check_key="latency", metric="p95.1", value=212.0, endpoint="eta-live")
+        make_measurement(run, check_key="latency", metric="latency_p95.1", value=212.0, endpoint="eta-live")
         make_measurement(run, check_key="performance", metric="mae.1", value=3.2, signal="truth", version=version)
     return monitor
 
@@ -100,7 +100,7 @@ def test_ids_are_constant_and_differ_between_rows(measured: Monitor, reader: Cli
         ({"metric": "psi"}, 6),
         ({"metric": "psi.1"}, 6),
         ({"metric": "psi.2"}, 0),
-        ({"metric": "psi,p95"}, 8),
+        ({"metric": "psi,latency_p95"}, 8),
         ({"check": "latency,performance"}, 4),
         ({"feature": "trip_km"}, 4),
         ({"feature": "trip_km,hour", "segment": ""}, 4),
