@@ -1,17 +1,45 @@
-"""Pages that compose all apps."""
+"""Pages that compose all apps: the fleet, and search."""
+
+from collections import Counter
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect
+from django.views.decorators.http import require_safe
 
-from mlops_portal.kit.htmx import HtmxRequest
+from mlops_portal import searching
+from mlops_portal.kit import clock
+from mlops_portal.kit.htmx import HtmxRequest, render_page
+from monitoring import reports
+from monitoring.stats.results import WORST_FIRST
+from registry.models import Team
 
 
+@require_safe
 @login_required
 def fleet(request: HtmxRequest) -> HttpResponse:
-    return render(request, "portal/fleet.html", {})
+    now = clock.now()
+    rows = reports.fleet_rows(request.user, now=now)
+    teams = sorted({(row.team_slug, row.team) for row in rows})
+    chosen = request.GET.get("team", "")
+    shown = [row for row in rows if chosen in ("", row.team_slug)]
+    tally = Counter(row.worst or "no_data" for row in shown)
+    context = {
+        "rows": shown,
+        "todo": reports.needs_now(request.user, shown, now=now),
+        "tallies": [(verdict.value, tally[verdict]) for verdict in WORST_FIRST if tally[verdict]],
+        "team_options": teams if len(teams) > 1 else [],
+        "legend": [verdict.value for verdict in WORST_FIRST],
+        "may_register": Team.objects.visible_to(request.user).exists(),
+    }
+    return render_page(request, "portal/fleet.html", context, partials={"fleet-rows", "todo"})
 
 
+@require_safe
 @login_required
 def search(request: HtmxRequest) -> HttpResponse:
-    return render(request, "portal/search.html", {})
+    query = request.GET.get("q", "").replace("\x00", "").strip()[:200]
+    hits = searching.search(request.user, query) if query else []
+    if len(hits) == 1:
+        return redirect(hits[0].url)
+    return render_page(request, "portal/search.html", {"query": query, "hits": hits})

@@ -19,6 +19,17 @@ class Verdict(StrEnum):
     error = "error"
 
 
+WORST_FIRST = (
+    Verdict.error,
+    Verdict.drift,
+    Verdict.worse,
+    Verdict.warn,
+    Verdict.no_data,
+    Verdict.insufficient,
+    Verdict.ok,
+)  # which verdict a person has to see first
+
+
 class Reason(StrEnum):
     """Why a result has no value."""
 
