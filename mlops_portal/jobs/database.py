@@ -9,10 +9,10 @@ WORK_TIMEOUT = "statement_timeout=300s"
 def allow_long_statements() -> None:
     """Give this process the worker's settings: statements of 300 s, one connection per thread, no pool.
 
-    Effective for connections opened from now on; does nothing the second time, or on SQLite.
+    Effective for connections opened from now on; does nothing the second time, on SQLite, or inside a transaction.
     """
     options = connections.settings["default"].get("OPTIONS", {})
-    if WEB_TIMEOUT not in options.get("options", ""):
+    if WEB_TIMEOUT not in options.get("options", "") or connection.in_atomic_block:
         return
     options.pop("pool", None)
     options["options"] = options["options"].replace(WEB_TIMEOUT, WORK_TIMEOUT)
