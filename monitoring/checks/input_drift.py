@@ -1,0 +1,151 @@
+"""Whether the features still look as in the reference: population stability of each, within segments too."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from monitoring.checks.base import Check, FeatureInfo, Finding, Gates, VersionWindow, WindowData
+from monitoring.checks.config import InputDrift
+from monitoring.stats import divergence, rowwise, twosample
+from monitoring.stats.gates import MIN_WINDOW
+from monitoring.stats.grid import NumericGrid
+from monitoring.stats.profile import NumericProfile, Profile
+from monitoring.stats.results import Divergence, Reason
+
+KEY = "input_drift"
+METRIC = "psi.1"
+LONGEST_LABEL = 40
+
+
+def measure(data: WindowData, config: InputDrift) -> list[Finding]:
+    """Return one PSI per feature and version, and one per segment that is large enough.
+
+    Each waits for the gates of the run. The details hold the evidence of other distances and both histograms.
+    """
+    found: list[Finding] = []
+    for version in data.versions:
+        if version.current is None or version.reference is None:
+            found.append(_nothing(version, Reason.empty if version.reference else Reason.no_reference))
+            continue
+        features = [info for info in version.features if _is_wanted(info, version.current, config)]
+        found += _whole(version, version.reference, version.current, features, config)
+        for dimension in version.dimensions:
+            found += _by_segment(version, version.reference, version.current, dimension, features, config)
+    return found
+
+
+CHECK = Check(KEY, measure)
+
+
+def _nothing(version: VersionWindow, reason: Reason) -> Finding:
+    return Finding(KEY, METRIC, version=version.id, n=version.rows, reason=reason.value)
+
+
+def _is_wanted(info: FeatureInfo, current: Profile, config: InputDrift) -> bool:
+    named = config.features is None or info.name in config.features
+    return named and not info.is_dropped and info.name in current.grid.features
+
+
+def _whole(
+    version: VersionWindow, reference: Profile, current: Profile, features: list[FeatureInfo], config: InputDrift
+) -> Iterator[Finding]:
+    before = [reference.headline(info.name) for info in features]
+    now = [current.headline(info.name) for info in features]
+    compared = rowwise.compare(rowwise.stacked(before), rowwise.stacked(now))
+    for info, a, c, (psi, p) in zip(features, before, now, compared, strict=True):
+        excess = divergence.excess(psi)
+        details = {
+            "p_value": p,
+            "floor": psi.floor,
+            "bins": psi.bins,
+            "excess": excess,
+            "evidence": _evidence(info.name, reference, current, a, c),
+            "histogram": {
+                "labels": [label[:LONGEST_LABEL] for label in current.grid.headline_labels(info.name)],
+                "reference": a.tolist(),
+                "current": c.tolist(),
+            },
+        }
+        if info.importance is not None:
+            details["impact"] = info.importance * excess
+        yield _finding(version, info.name, "", psi, p, excess, config, details)
+
+
+def _evidence(name: str, reference: Profile, current: Profile, before: Any, now: Any) -> dict[str, float]:
+    """Return what other distances say; those without a value are left out."""
+    distances = [divergence.kl(before, now), divergence.js(before, now), twosample.chi2_homogeneity(before, now)]
+    a, c, grid = reference.feature(name), current.feature(name), current.grid.features[name]
+    if isinstance(grid, NumericGrid):
+        distances += [
+            twosample.ks(a.counts, c.counts, with_p=False),
+            twosample.wasserstein(a.counts, c.counts, grid),
+        ]
+    else:
+        distances.append(twosample.cramers_v(before, now))
+    known = {seen.metric: seen.value for seen in distances if seen.value is not None and np.isfinite(seen.value)}
+    if isinstance(a, NumericProfile) and isinstance(c, NumericProfile) and a.mean is not None and c.mean is not None:
+        known |= {"reference_mean": a.mean, "mean": c.mean}
+    return known
+
+
+def _by_segment(
+    version: VersionWindow,
+    reference: Profile,
+    current: Profile,
+    dimension: str,
+    features: list[FeatureInfo],
+    config: InputDrift,
+) -> Iterator[Finding]:
+    """Compare every other feature within each segment that has 200 rows."""
+    names = current.grid.segments[dimension]
+    large = np.flatnonzero(current.segments[dimension].rows >= MIN_WINDOW)
+    rows = [(info.name, int(place)) for info in features if info.name != dimension for place in large]
+    by_feature = {info.name: _both(reference, current, dimension, info.name) for info in features}
+    before = rowwise.stacked([by_feature[name][0][place] for name, place in rows])
+    now = rowwise.stacked([by_feature[name][1][place] for name, place in rows])
+    for (name, place), (psi, p) in zip(rows, rowwise.compare(before, now), strict=True):
+        if psi.n_cur >= MIN_WINDOW:
+            details = {"p_value": p, "floor": psi.floor, "bins": psi.bins, "excess": divergence.excess(psi)}
+            segment = f"{dimension}={names[place]}"[:400]
+            yield _finding(version, name, segment, psi, p, divergence.excess(psi), config, details)
+
+
+def _both(reference: Profile, current: Profile, dimension: str, name: str) -> tuple[Any, Any]:
+    return reference.segment_headline(dimension, name), current.segment_headline(dimension, name)
+
+
+def _finding(
+    version: VersionWindow,
+    feature: str,
+    segment: str,
+    psi: Divergence,
+    p: float,
+    excess: float,
+    config: InputDrift,
+    details: dict[str, Any],
+) -> Finding:
+    limits = config.thresholds(feature)
+    value = 0.0 if psi.reason == Reason.constant else psi.value  # one occupied bin, the same on both sides
+    return Finding(
+        KEY,
+        METRIC,
+        version=version.id,
+        feature=feature,
+        segment=segment,
+        value=value,
+        gap=value,
+        n=psi.n_cur,
+        base_n=psi.n_ref,
+        threshold=limits.warn,
+        reason=_reason(psi, version, value),
+        details=details,
+        gates=Gates(psi, p, limits.warn, limits.drift, config.hard_break),
+        excess=excess,
+    )
+
+
+def _reason(psi: Divergence, version: VersionWindow, value: float | None) -> str:
+    if value is not None or psi.reason is None:
+        return ""
+    return Reason.all_null if psi.reason == Reason.empty and version.rows else psi.reason

@@ -1,0 +1,63 @@
+"""How many predictions a day brought, against the same weekday of the weeks before."""
+
+from collections import Counter
+from datetime import UTC, date, timedelta
+
+import numpy as np
+
+from monitoring.checks.base import Check, Finding, WindowData
+from monitoring.checks.config import Volume
+from monitoring.stats import quality
+from monitoring.stats.results import Reason, Verdict
+
+KEY = "volume"
+METRIC = "rows.1"
+LEAST_WEEKS, LEAST_DAYS = 4, 7
+
+
+def measure(data: WindowData, config: Volume) -> list[Finding]:
+    """Judge the rows of the window's last day, of the whole model; both directions warn.
+
+    Against the same weekday of at least four weeks; until there are so many, against the last days, at least seven.
+    A day without a row is no_data, never a small number.
+    """
+    day = (data.end - timedelta(microseconds=1)).astimezone(UTC).date()
+    per_day: Counter[date] = Counter()
+    for hour in (*data.usage.before, *data.usage.current):
+        per_day[hour.hour.astimezone(UTC).date()] += hour.rows
+    rows, days = per_day[day], _days_before(day, data)
+    history = [per_day[one] for one in days if one.weekday() == day.weekday()]
+    if len(history) < LEAST_WEEKS:
+        history = [per_day[one] for one in days] if len(days) >= LEAST_DAYS else []
+    change = quality.volume(rows, history, z_limit=config.z, least_change=config.change)
+    if not rows:
+        return [Finding(KEY, METRIC, verdict=Verdict.no_data, base_value=change.median, reason=Reason.empty.value)]
+    relative = abs(rows - change.median) / change.median if change.median else None
+    return [
+        Finding(
+            KEY,
+            METRIC,
+            verdict=change.verdict,
+            value=float(rows),
+            n=rows,
+            base_value=change.median,
+            base_n=len(history),
+            gap=relative,
+            threshold=config.change,
+            reason=change.reason.value if change.reason else "",
+            details={"z": change.z if change.z is not None and np.isfinite(change.z) else None},
+        )
+    ]
+
+
+CHECK = Check(KEY, measure)
+
+
+def _days_before(day: date, data: WindowData) -> list[date]:
+    """The days of the baseline since the first full day of traffic; one of them without a row counts as 0."""
+    started = data.usage.started_on
+    if started is None or not data.usage.before:
+        return []
+    first = min(hour.hour.astimezone(UTC).date() for hour in data.usage.before)
+    first = max(first, started)
+    return [first + timedelta(days=n) for n in range((day - first).days)]
