@@ -101,6 +101,8 @@ TONES: Mapping[str, Display] = {
     "refused": Display("lock", "", "mute"),
 }
 
+MESSAGE_TONES = {"success": "ok", "warning": "warn", "error": "failed", "debug": "mute"}
+
 WEEK_HEIGHTS = {
     "ok": (4, "fillok"),
     "warn": (8, "fillwarn"),
@@ -131,6 +133,12 @@ def state_display(value: object) -> Display:
 @register.filter
 def tone_display(value: object) -> Display:
     return look_up(TONES, value, "tone")
+
+
+@register.filter
+def message_tone(level_tag: str) -> str:
+    """The tone of a message of `django.contrib.messages`."""
+    return MESSAGE_TONES.get(level_tag, "info")
 
 
 @register.simple_tag

@@ -8,6 +8,8 @@ import pytest
 from django import forms
 from django.apps import apps
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.messages.storage.base import Message
 from django.template import engines
 from django.template.loader import get_template, render_to_string
 from django.test import RequestFactory
@@ -301,6 +303,16 @@ def test_an_error_page_needs_neither_database_nor_context(name):
 
     assert "<h1" in html
     assert "portal.css" in html
+
+
+@pytest.mark.parametrize("level", [messages.DEBUG, messages.INFO, messages.SUCCESS, messages.WARNING, messages.ERROR])
+def test_a_message_of_any_level_is_a_notice(level):
+    message = Message(level, HOSTILE_NAME)
+
+    html = rendered("{% include 'components/_notice.html' with tone=m.level_tag|message_tone first=m %}", m=message)
+
+    assert 'class="note' in html
+    assert "<svg onload" not in html
 
 
 def test_the_page_of_components_shows_each_verdict_state_and_tone(client, alice):
