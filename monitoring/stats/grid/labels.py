@@ -15,7 +15,7 @@ _FIRST_DIGITS, _ALL_DIGITS = 4, 17
 def bin_labels(bounds: FloatArray, dtype: str = "number") -> tuple[str, ...]:
     """Name the bins between ascending bounds, the first and last of them open.
 
-    A bin that holds exactly one value is named by it. Labels are distinct: digits are added until they are.
+    A bin that holds exactly one value is named by it. Digits are added until the labels differ.
 
     >>> bin_labels(np.array([0.5, 2.0])) == ("< 0.5", "0.5\u20132", "\u2265 2")
     True
@@ -69,7 +69,7 @@ def _whole_bin(low: int, high: int, write: Callable[[float], str], between: str)
 
 def _writer(dtype: str, digits: int) -> Callable[[float], str]:
     if dtype == "timestamp":
-        return _write_time
+        return lambda value: _write_time(float(value), "seconds" if digits == _FIRST_DIGITS else "microseconds")
     if dtype == "integer":
         return lambda value: str(int(value))
     return lambda value: _write_number(float(value), digits)
@@ -82,8 +82,8 @@ def _write_number(value: float, digits: int) -> str:
     return f"{rounded:.{digits}g}" if rounded else "0"
 
 
-def _write_time(value: float) -> str:
+def _write_time(value: float, precision: str) -> str:
     try:
-        return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        return datetime.fromtimestamp(value, UTC).replace(tzinfo=None).isoformat(" ", precision)
     except (OverflowError, ValueError, OSError):
         return f"{value:.17g}"

@@ -156,24 +156,27 @@ def _count_segments(grid: Grid, read: list[FloatArray | CodedColumn], n: int) ->
     for name, rows in where.items():
         counts[name].rows[:] = np.bincount(rows, minlength=len(grid.segments[name]))
     for slot in grid.slots if where else ():
-        groups, null, counted = _grouped(slot, read[slot.index])
+        groups, bins = _grouped(slot, read[slot.index]), len(slot.grid.labels)
         for name, rows in where.items():
-            counts[name].nulls[:, slot.index] = np.bincount(rows[null], minlength=len(grid.segments[name]))
-            counts[name].headline[:, slot.bins] = _cross(slot, groups[counted], rows[counted], grid.segments[name])
+            crossed = _cross(groups, bins + 2, rows, len(grid.segments[name]))
+            counts[name].headline[:, slot.bins] = crossed[:, :bins]
+            counts[name].nulls[:, slot.index] = crossed[:, bins]
     return counts
 
 
-def _cross(slot: Slot, groups: IntArray, rows: IntArray, segments: tuple[str, ...]) -> IntArray:
+def _cross(groups: IntArray, width: int, rows: IntArray, segments: int) -> IntArray:
+    return np.bincount(rows * width + groups, minlength=segments * width).reshape(segments, width)
+
+
+def _grouped(slot: Slot, column: FloatArray | CodedColumn) -> IntArray:
+    """Return the headline bin of each row; behind the bins, one place for null and one for what is not counted."""
     bins = len(slot.grid.labels)
-    flat = np.bincount(rows * bins + groups, minlength=len(segments) * bins)
-    return flat.reshape(len(segments), bins)
-
-
-def _grouped(slot: Slot, column: FloatArray | CodedColumn) -> tuple[IntArray, BoolArray, BoolArray]:
-    """Return the headline bin of each row, which rows are null, and which enter a bin."""
     if isinstance(slot.grid, CategoryGrid):
         coded = encode(column)
-        null = np.asarray(coded.codes < 0)
-        return slot.grid.group_of(coded), null, ~null
+        return np.where(coded.codes < 0, bins, slot.grid.group_of(coded))
     values = as_floats(column)
-    return slot.grid.group_of(values).astype(np.int64), np.isnan(values), slot.grid.is_counted(values)
+    groups = np.asarray(slot.grid.group_of(values), dtype=np.int64)
+    counted = slot.grid.is_counted(values)
+    if not counted.all():
+        groups[~counted] = np.where(np.isnan(values[~counted]), bins, bins + 1)
+    return groups

@@ -182,6 +182,21 @@ def test_labels_become_longer_until_they_differ():
     assert value_labels(np.array([1000.01, 1000.02])) == ("1000.01", "1000.02")
 
 
+def test_bounds_that_no_digits_tell_apart_keep_their_labels():
+    following = np.nextafter(0.3, 1)
+
+    assert len(bin_labels(np.array([0.3, following, np.nextafter(following, 1)]))) == 4
+    assert value_labels(np.array([0.3, following])) == ("0.29999999999999999", "0.30000000000000004")
+    assert value_labels(np.array([1.7e9, 1.7e9 + 0.25]), "timestamp")[1] == "2023-11-14 22:13:20.250000"
+    crowded = 1.7e9 + np.arange(3) * 2.4e-7
+    assert len(set(value_labels(crowded[:2], "timestamp"))) == 1
+    assert len(bin_labels(crowded, "timestamp")) == 4 > len(set(bin_labels(crowded, "timestamp")))
+
+
+def test_every_bin_of_a_category_is_a_headline_bin():
+    assert category_grid(["a", "b"]).groups.tolist() == [0, 1, 2]
+
+
 def test_times_are_labelled_as_dates():
     noon, year_end = 1_700_000_000.0, 1_704_067_199.0
 

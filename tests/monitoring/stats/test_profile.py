@@ -115,6 +115,7 @@ def test_huge_numbers_have_finite_moments():
 DRAWS = {
     "normal": lambda rng, n: rng.normal(size=n),
     "lognormal": lambda rng, n: rng.lognormal(0, 2.5, n),
+    "both signs": lambda rng, n: rng.lognormal(0, 3, n) * rng.choice([-1, 1, -0.0], n),
     "hours": lambda rng, n: rng.integers(0, 24, n).astype(float),
     "rare": lambda rng, n: (rng.random(n) < 0.05).astype(float),
     "two decimals": lambda rng, n: rng.normal(size=n).round(2),
@@ -259,6 +260,18 @@ def test_refused_values_are_counted_beside_the_rows():
     assert (profile.feature("income").n_invalid, profile.feature("region").n_invalid) == (3, 2)
     with pytest.raises(KeyError):
         build(traffic(50, seed=1), GRID, invalid={"unknown": 1})
+
+
+def test_values_that_enter_no_bin_enter_no_segment():
+    columns = {"x": np.array([1.0, np.nan, np.inf, 2.0]), "side": ["a", "a", "a", "a"]}
+    schema = [FeatureSpec("x", "number"), FeatureSpec("side", "category", segment=True)]
+    grid = freeze({"x": np.arange(5.0), "side": ["a"]}, schema, np.array([0.5]), "probability")
+
+    profile = build(columns, grid, score=np.array([0.5, 1.5, np.nan, 0.5]))
+
+    assert profile.segment_headline("side", "x").sum() == profile.headline("x").sum() == 2
+    assert profile.segment_score_headline("side").sum() == profile.score_headline().sum() == 2
+    assert profile.segment_nulls("side", "x").tolist() == [1, 0]
 
 
 def test_segments_divide_the_rows():

@@ -172,6 +172,13 @@ def test_wasserstein_needs_counts_on_the_grid():
         wasserstein(np.zeros(grid.cells, int), np.zeros(grid.cells + 1, int), grid)
 
 
+def test_ks_leaves_out_a_p_value_that_nobody_needs():
+    sides = np.array([30, 70]), np.array([50, 50])
+
+    assert ks(*sides, with_p=False).p_value is None
+    assert ks(*sides, with_p=False).value == ks(*sides).value
+
+
 def test_equal_counts_have_no_distance_and_full_p():
     side = np.array([3, 4, 5])
 
