@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from django.conf import settings
@@ -36,3 +38,9 @@ def table(setting: str) -> dict[str, Callable[..., Any]]:
 def named(setting: str) -> dict[str, Callable[..., Any]]:
     """The callables of a settings mapping from name to dotted path."""
     return {name: import_string(path) for name, path in getattr(settings, setting).items()}
+
+
+@cache
+def late(module: str) -> ModuleType:
+    """A module that stands on heavy libraries, imported at its first use, so that processes start without them."""
+    return import_module(module)

@@ -2,11 +2,14 @@
 
 from django.urls import path
 
-from monitoring.api import alerts, measurements, runs
+from monitoring.api import alerts, ingest, measurements, runs
 
 app_name = "monitoring-api"
 
 urlpatterns = [
+    path("models/<str:slug>/predictions", ingest.predictions, name="prediction-take"),
+    path("models/<str:slug>/outcomes", ingest.outcomes, name="outcome-take"),
+    path("batches/<uuid:batch_id>", ingest.batch, name="batch-detail"),
     path("models/<str:slug>/runs", runs.RunList.as_view(), name="run-list"),
     path("runs/<uuid:run_id>", runs.RunDetail.as_view(), name="run-detail"),
     path("models/<str:slug>/measurements", measurements.MeasurementList.as_view(), name="measurement-list"),

@@ -1,12 +1,12 @@
 """What an inbox row holds: accepted records of one batch as columns, grouped by version, in compressed MessagePack.
 
 Columns of predictions (a list each, as long as the group; None where absent): `request_id`, `predicted_at` (µs since
-1970, UTC), `endpoint`, `revision`, `score`, `scores` (JSON text), `prediction` (label, repr of a number, or JSON text of
-shown ids), `prediction_number`, `action`, `latency_ms`, `cost`, `stages` (JSON text), `calls`, `fallback`, `error`,
+1970, UTC), `endpoint`, `revision`, `score`, `scores` (JSON text), `prediction` (label, repr of a number, or JSON text
+of shown ids), `prediction_number`, `action`, `latency_ms`, `cost`, `stages` (JSON text), `calls`, `fallback`, `error`,
 `subject_ref`, `trace_id`, `shadow`, `content_hash` (16 bytes), `received_at` (µs).
-Columns of outcomes: `request_id`, `kind`, `value_number`, `value_text`, `observed_at`, `predicted_at` (a hint), `weight`,
-`content_hash`, `received_at`.
-Features hold float or None (number, integer, timestamp in epoch seconds) or text or None (boolean as `true`, `false`).
+Columns of outcomes: `request_id`, `kind`, `value_number`, `value_text`, `observed_at`, `predicted_at` (a hint),
+`weight`, `content_hash`, `received_at`.
+Features hold float or None (number, integer, timestamp in epoch seconds) or text or None (boolean: `true`, `false`).
 """
 
 import zlib
@@ -48,7 +48,7 @@ class DamagedPayload(Exception):
 class Group:
     """Records of one version (outcomes: of none, `version_id` is empty), column by column.
 
-    surprises: {code: {feature: n}}, what was stored although it surprised.
+    surprises: {code: {feature: n}}, what was stored although it surprised; kid: the key of hashed values.
     """
 
     version_id: str
@@ -56,6 +56,7 @@ class Group:
     columns: dict[str, list[Any]]
     features: dict[str, list[Any]] = field(default_factory=dict)
     surprises: dict[str, dict[str, int]] = field(default_factory=dict)
+    kid: str = ""
 
     def column(self, name: str) -> list[Any]:
         """The column, filled with its default where the sender had nothing to say.
@@ -102,7 +103,7 @@ def _packed(group: Group) -> Group:
         if name not in _DEFAULTS or values.count(_DEFAULTS[name]) != group.rows
     }
     features = {name: _once(values) for name, values in group.features.items()}
-    return Group(group.version_id, group.rows, columns, features, group.surprises)
+    return Group(group.version_id, group.rows, columns, features, group.surprises, group.kid)
 
 
 def _once(values: list[Any]) -> list[Any]:
@@ -115,7 +116,7 @@ def _once(values: list[Any]) -> list[Any]:
 def _unpacked(group: Group) -> Group:
     columns = {name: _repeated(values, group.rows) for name, values in group.columns.items()}
     features = {name: _repeated(values, group.rows) for name, values in group.features.items()}
-    return Group(group.version_id, group.rows, columns, features, group.surprises)
+    return Group(group.version_id, group.rows, columns, features, group.surprises, group.kid)
 
 
 def _repeated(values: list[Any], rows: int) -> list[Any]:

@@ -1,0 +1,238 @@
+"""The inbox: an accepted body is one durable row, its receipt another; both or neither.
+
+Bodies of one process that arrive together are committed together, so many senders share one wait for the disk. The
+answer to each is given after the commit.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import DataError, IntegrityError, transaction
+from django.db.models import F, Q
+
+from mlops_portal.kit.api import SHOWN_FAULTS, fault_document
+from mlops_portal.kit.errors import Invalid
+from mlops_portal.kit.faults import fault
+from monitoring.models import InboxRow, IngestBatch, QuarantinedItem, RejectCount
+from monitoring.traffic import payload
+from monitoring.traffic.schema import Decoded, Reject
+from monitoring.traffic.together import Together
+from registry import inventory
+from registry.models import ModelVersion, RegisteredModel
+
+_ROUND = 64  # bodies of one commit
+_ATTEMPTS = 3  # another process may store the same key between our look and our insert
+_UNKNOWN_LABELS = 20  # of versions that do not exist, counted by name; the rest together
+_DETAIL, _POINTER = 512, 512
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One decoded body on its way into the inbox."""
+
+    model_id: UUID
+    team_id: UUID
+    kind: str
+    decoded: Decoded
+    key: str
+    body_sha256: str
+    via: str
+    now: datetime
+    blob: bytes = b""
+    batch_id: UUID = field(default_factory=uuid4)
+
+    @property
+    def stored_key(self) -> str:
+        """A body with nothing to accept does not use up its key: it can be sent again once the cause is mended."""
+        return self.key if self.decoded.accepted else f"refused {self.body_sha256}"
+
+    @property
+    def identity(self) -> tuple[UUID, UUID, str, str]:
+        """What the receipt is unique by."""
+        return (self.team_id, self.model_id, self.kind, self.stored_key)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The row of a body, and whether it had been stored before this call."""
+
+    batch: IngestBatch
+    is_replay: bool
+
+
+def accept(
+    model: RegisteredModel, kind: str, decoded: Decoded, *, key: str, body_sha256: str, via: str, now: datetime
+) -> IngestBatch:
+    """Store the accepted records of a body, once per key, and give its receipt.
+
+    The same body under the same key gives the first receipt again and stores nothing. A body without a single good
+    record leaves its counts and quarantine, and a receipt that accepted nothing. Raises Invalid
+    (`idempotency_key_reused`) if the key was used for another body.
+    """
+    return receive(model, kind, decoded, key=key, body_sha256=body_sha256, via=via, now=now).batch
+
+
+def receive(
+    model: RegisteredModel, kind: str, decoded: Decoded, *, key: str, body_sha256: str, via: str, now: datetime
+) -> Receipt:
+    """As `accept`, and say whether the receipt is an old one."""
+    blob = payload.encode(decoded.groups) if decoded.accepted else b""
+    return _commits(Entry(model.pk, model.team_id, kind, decoded, key, body_sha256, via, now, blob))
+
+
+def find(model: RegisteredModel, kind: str, key: str, body_sha256: str) -> IngestBatch | None:
+    """The receipt of an earlier request with this key. Raises Invalid if that had another body."""
+    known = IngestBatch.objects.filter(team_id=model.team_id, model_id=model.pk, kind=kind, key=key).first()
+    if known is not None:
+        _require_same_body(known, body_sha256)
+    return known
+
+
+def answer(batch_id: UUID, decoded: Decoded) -> dict[str, Any]:
+    """What the sender is told: received = accepted + rejected, and the first hundred faults."""
+    return {
+        "batch": str(batch_id),
+        "received": decoded.received,
+        "accepted": decoded.accepted,
+        "rejected": len(decoded.rejects),
+        "errors_total": len(decoded.rejects),
+        "errors": [fault_document(one) for one in decoded.errors[:SHOWN_FAULTS]],
+    }
+
+
+def _commit(entries: Sequence[Entry]) -> list[Receipt | BaseException]:
+    """Store all entries in one transaction; if one of them spoils it, each in its own."""
+    if len({entry.identity for entry in entries}) == len(entries) and all(entry.decoded.accepted for entry in entries):
+        try:
+            return list(_insert(entries))
+        except (IntegrityError, DataError):
+            pass
+    return [_commit_one(entry) for entry in entries]
+
+
+def _commit_one(entry: Entry) -> Receipt | BaseException:
+    for attempt in range(_ATTEMPTS):
+        try:
+            return _known(entry) or _insert([entry])[0]
+        except IntegrityError as error:
+            if attempt == _ATTEMPTS - 1:
+                return error
+        except Exception as error:
+            return error
+    raise AssertionError("unreachable")
+
+
+def _known(entry: Entry) -> Receipt | None:
+    """The receipt of an earlier body under the key of this one."""
+    rows = IngestBatch.objects.filter(team_id=entry.team_id, model_id=entry.model_id, kind=entry.kind)
+    found = rows.filter(key__in={entry.key, entry.stored_key}).order_by("-accepted").first()
+    if found is None:
+        return None
+    _require_same_body(found, entry.body_sha256)
+    return Receipt(found, is_replay=True)
+
+
+def _require_same_body(batch: IngestBatch, body_sha256: str) -> None:
+    if batch.body_sha256 != body_sha256:
+        raise Invalid("The idempotency key was used for another body.", code="idempotency_key_reused")
+
+
+@transaction.atomic
+def _insert(entries: Sequence[Entry]) -> list[Receipt]:
+    batches = IngestBatch.objects.bulk_create([_batch(entry) for entry in entries])
+    InboxRow.objects.bulk_create([_row(entry) for entry in entries if entry.decoded.accepted])
+    for entry, batch in zip(entries, batches, strict=True):
+        if entry.decoded.rejects:
+            _keep_rejects(entry, batch)
+    for version_id in {version_id for entry in entries for version_id in entry.decoded.unfrozen}:
+        inventory.freeze_schema(ModelVersion(pk=version_id), now=entries[0].now)
+    fault("ingest.in_txn")
+    return [Receipt(batch, is_replay=False) for batch in batches]
+
+
+def _batch(entry: Entry) -> IngestBatch:
+    decoded = entry.decoded
+    return IngestBatch(
+        pk=entry.batch_id,
+        team_id=entry.team_id,
+        model_id=entry.model_id,
+        kind=entry.kind,
+        key=entry.stored_key,
+        body_sha256=entry.body_sha256,
+        via=entry.via,
+        answer=answer(entry.batch_id, decoded),
+        received=decoded.received,
+        accepted=decoded.accepted,
+        rejected=len(decoded.rejects),
+        surprises=decoded.surprises,
+        received_at=entry.now,
+    )
+
+
+def _row(entry: Entry) -> InboxRow:
+    return InboxRow(
+        batch_id=entry.batch_id,
+        model_id=entry.model_id,
+        kind=entry.kind,
+        items=entry.decoded.accepted,
+        codec=payload.CODEC,
+        payload_v=payload.PAYLOAD_V,
+        payload=entry.blob,
+        size_bytes=len(entry.blob),
+        received_at=entry.now,
+    )
+
+
+def _keep_rejects(entry: Entry, batch: IngestBatch) -> None:
+    rejects = entry.decoded.rejects
+    QuarantinedItem.objects.bulk_create([_quarantined(entry, batch, reject) for reject in rejects], batch_size=500)
+    _count(entry, rejects)
+
+
+def _quarantined(entry: Entry, batch: IngestBatch, reject: Reject) -> QuarantinedItem:
+    return QuarantinedItem(
+        batch=batch,
+        model_id=entry.model_id,
+        index=reject.fault.index or 0,
+        code=reject.fault.code,
+        pointer=reject.fault.pointer[:_POINTER],
+        detail=reject.fault.detail[:_DETAIL],
+        item=reject.item,
+        created_at=entry.now,
+    )
+
+
+def _count(entry: Entry, rejects: Iterable[Reject]) -> None:
+    """Add to the hour's counts; missing rows are made first, all in one order, so that two senders never deadlock."""
+    hour = entry.now.replace(minute=0, second=0, microsecond=0)
+    counts = sorted(_by_rule(rejects).items())
+    RejectCount.objects.bulk_create(
+        [
+            RejectCount(model_id=entry.model_id, hour=hour, version_label=label, feature=feature, code=code, n=0)
+            for (label, feature, code), _ in counts
+        ],
+        ignore_conflicts=True,
+    )
+    for (label, feature, code), n in counts:
+        same = Q(version_label=label, feature=feature, code=code)
+        RejectCount.objects.filter(same, model_id=entry.model_id, hour=hour).update(n=F("n") + n)
+
+
+def _by_rule(rejects: Iterable[Reject]) -> Counter[tuple[str, str, str]]:
+    counts: Counter[tuple[str, str, str]] = Counter()
+    unknown: set[str] = set()
+    for reject in rejects:
+        label = reject.version
+        if reject.fault.code == "unknown_version":
+            if len(unknown) < _UNKNOWN_LABELS:
+                unknown.add(label)
+            label = label if label in unknown else ""
+        counts[label, reject.feature, reject.fault.code] += 1
+    return counts
+
+
+_commits: Together[Entry, Receipt] = Together(_commit, at_most=_ROUND)

@@ -1,0 +1,169 @@
+"""What ingestion knows of a model and its versions: plain values, loaded per body, kept while nothing changes."""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from registry.models import Feature, ModelVersion, RegisteredModel
+
+Task = RegisteredModel.Task
+_FEATURE_COLUMNS = (
+    "version_id",
+    "name",
+    "dtype",
+    "privacy",
+    "privacy_options",
+    "allowed_min",
+    "allowed_max",
+    "categories",
+    "required",
+)
+_KEPT_SPECS = 256
+_LABEL_LIMIT = 10  # digits of a version number
+_LARGEST = 2_147_483_647
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureSpec:
+    """One feature as a version reads it."""
+
+    name: str
+    dtype: str
+    privacy: str = "keep"
+    edges: tuple[float, ...] = ()
+    low: float | None = None
+    high: float | None = None
+    categories: tuple[str, ...] = ()
+    required: bool = True
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its values are stored as numbers."""
+        return self.dtype in {"number", "integer", "timestamp"}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a model answers. low, high: bounds of its score, None where it has none."""
+
+    id: UUID
+    team_id: UUID
+    task: str
+    classes: tuple[str, ...] = ()
+    positive: str = ""
+    low: float | None = None
+    high: float | None = None
+
+    @classmethod
+    def of(cls, model: RegisteredModel) -> "ModelSpec":
+        """The spec of a registered model."""
+        is_classifier = model.task in {Task.BINARY, Task.MULTICLASS}
+        bounds = model.output.get("range") if is_classifier else None
+        if is_classifier and not bounds and model.output.get("score", "probability") == "probability":
+            bounds = (0.0, 1.0)
+        low, high = bounds or (None, None)
+        return cls(model.pk, model.team_id, str(model.task), model.classes, model.positive, low, high)
+
+    @property
+    def negative(self) -> str:
+        """The other label of a binary model, or an empty text."""
+        return next((label for label in self.classes if label != self.positive), "") if self.positive else ""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class VersionSpec:
+    """What records of one version look like; compared by identity, because one object stands for one state."""
+
+    id: UUID
+    label: str
+    model: ModelSpec
+    features: tuple[FeatureSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A version that records name, as it is at this moment."""
+
+    spec: VersionSpec
+    is_blocked: bool
+    is_frozen: bool
+
+
+_specs: dict[tuple[UUID, UUID | None, ModelSpec], VersionSpec] = {}
+
+
+def load(model: RegisteredModel, labels: Collection[str]) -> dict[str, Target]:
+    """The versions of the model that these labels name; labels that name none are left out.
+
+    One query, and one more when a feature list is new or has changed: a list is always rewritten whole, so the id of
+    its first row stands for its state.
+    """
+    numbers = {number for label in labels if (number := number_of(label))}
+    if not numbers:
+        return {}
+    return of_versions(versions_of(model.pk, numbers), ModelSpec.of(model))
+
+
+def versions_of(model_id: UUID, numbers: Iterable[int]) -> QuerySet[ModelVersion]:
+    """The model's versions with these numbers that are not deleted, each with the id of its first feature (`stamp`)."""
+    return with_stamp(ModelVersion.objects.filter(model_id=model_id, number__in=numbers, deleted_at=None))
+
+
+def with_stamp(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
+    """Each version with `stamp`: the id of its first feature, which every rewriting of the list changes."""
+    first = Feature.objects.filter(version=OuterRef("pk")).order_by("position", "name").values("pk")[:1]
+    return versions.annotate(stamp=Subquery(first))
+
+
+def of_versions(versions: Iterable[ModelVersion], model: ModelSpec) -> dict[str, Target]:
+    """The targets of versions that carry a `stamp`."""
+    rows = list(versions)
+    keys = {row.pk: (row.pk, row.stamp, model) for row in rows}  # type: ignore[attr-defined]
+    missing = [row for row in rows if keys[row.pk] not in _specs]
+    if missing:
+        listed = _features([row.pk for row in missing])
+        _make_room(len(missing))
+        for row in missing:
+            spec = VersionSpec(row.pk, str(row.number), model, listed.get(row.pk, ()))
+            _specs[keys[row.pk]] = spec
+    return {str(row.number): _target(row, _specs[keys[row.pk]]) for row in rows}
+
+
+def _target(row: ModelVersion, spec: VersionSpec) -> Target:
+    return Target(spec, row.status == ModelVersion.Status.BLOCKED, row.schema_frozen_at is not None)
+
+
+def number_of(label: str) -> int | None:
+    """The version number a label stands for, or None if no version can have it."""
+    plain = label.isascii() and label.isdecimal() and len(label) <= _LABEL_LIMIT and label[0] != "0"
+    return int(label) if plain and int(label) <= _LARGEST else None
+
+
+def _features(version_ids: Collection[UUID]) -> dict[UUID, tuple[FeatureSpec, ...]]:
+    listed: dict[UUID, tuple[FeatureSpec, ...]] = {}
+    rows = Feature.objects.filter(version__in=version_ids).order_by("name").values(*_FEATURE_COLUMNS)
+    for row in rows:
+        listed[row["version_id"]] = (*listed.get(row["version_id"], ()), _feature(row))
+    return listed
+
+
+def _feature(row: Mapping[str, Any]) -> FeatureSpec:
+    return FeatureSpec(
+        name=row["name"],
+        dtype=row["dtype"],
+        privacy=row["privacy"],
+        edges=tuple(float(edge) for edge in row["privacy_options"].get("edges", ())),
+        low=row["allowed_min"],
+        high=row["allowed_max"],
+        categories=tuple(row["categories"]),
+        required=row["required"],
+    )
+
+
+def _make_room(wanted: int) -> None:
+    """Forget the oldest specs when many are kept; whoever still reads with one keeps it alive."""
+    while _specs and len(_specs) + wanted > _KEPT_SPECS:
+        _specs.pop(next(iter(_specs)), None)
