@@ -15,7 +15,7 @@ from monitoring.stats.results import WORST_FIRST, Verdict
 PSI = "psi.1"
 P95, P99 = "latency_p95.1", "latency_p99.1"
 COST = "cost_per_1k.1"
-VOLUME = "volume.1"
+VOLUME = "rows.1"
 MAIN_METRIC = {"regression": "mae.1", "binary": "auc.1", "multiclass": "accuracy.1", "ranking": "ndcg_k.1"}
 _PLACES = {verdict.value: place for place, verdict in enumerate(WORST_FIRST)}
 REASONS = {
