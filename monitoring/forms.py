@@ -1,11 +1,13 @@
 """Shapes of what people type into monitoring's pages; rules live in the verbs."""
 
+from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
 from django import forms
 from django.core.files.uploadedfile import UploadedFile
 
+from mlops_portal.kit.errors import Invalid
 from registry.models import ModelVersion, RegisteredModel
 
 PARQUET_BYTES = 64 * 1024 * 1024
@@ -53,3 +55,37 @@ class ReferenceForm(forms.Form):
     def file_format(self) -> str:
         """csv or parquet, by the file's name."""
         return FORMATS[PurePath(self.cleaned_data["file"].name).suffix.lower()]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What a person says with an acknowledgement; 0 hours: as long as its severity gives."""
+
+    hours: int
+    note: str
+
+
+class AcknowledgeForm(forms.Form):
+    """Who looks at an alert, for how long, and what they say."""
+
+    hours = forms.TypedChoiceField(
+        label="For",
+        choices=[("", "as long as usual"), ("4", "4 hours"), ("24", "1 day"), ("72", "3 days"), ("168", "7 days")],
+        coerce=int,
+        empty_value=0,
+        required=False,
+        help_text="Usual: 24 h for a critical alert, else 72 h. Then it is open again, with one reminder.",
+    )
+    note = forms.CharField(
+        label="Note",
+        max_length=512,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "asked the pipeline's owner"}),
+    )
+
+    def values(self) -> Acknowledgement:
+        """The typed values. Raises Invalid with the first thing that is wrong."""
+        if not self.is_valid():
+            field, errors = next(iter(self.errors.items()))
+            raise Invalid(str(errors[0]), field=field)
+        return Acknowledgement(self.cleaned_data["hours"] or 0, self.cleaned_data["note"])

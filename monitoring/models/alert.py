@@ -1,12 +1,15 @@
 """An episode that people handle."""
 
+import re
 from typing import ClassVar, Self
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 
 from registry.models import RegisteredModel, Viewer
+
+_SHORT_ID = re.compile(r"[0-9a-f]{6,32}")
 
 
 class AlertQuerySet(models.QuerySet["Alert"]):
@@ -23,6 +26,22 @@ class AlertQuerySet(models.QuerySet["Alert"]):
     def unacknowledged(self) -> Self:
         """Open, and nobody has said they look at it."""
         return self.open().filter(acknowledged_at=None)
+
+    def matching(self, text: str) -> Self:
+        """Those whose sentence or model holds the text, or whose id begins with six hex digits or more."""
+        found = Q(summary__icontains=text) | Q(model__name__icontains=text) | Q(model__slug__icontains=text)
+        if _SHORT_ID.fullmatch(text):
+            found |= Q(pk__range=(UUID(text.ljust(32, "0")), UUID(text.ljust(32, "f"))))
+        return self.filter(found)
+
+    def with_urgency(self) -> Self:
+        """Annotates `urgency`: what nobody answers for before what somebody does, critical first; 0 for closed ones."""
+        severities = {Alert.Severity.INFO: 1, Alert.Severity.WARNING: 2, Alert.Severity.CRITICAL: 3}
+        whens = [When(closed_at__isnull=False, then=Value(0))]
+        for severity, rank in severities.items():
+            whens.append(When(severity=severity, acknowledged_at__isnull=False, then=Value(rank)))
+            whens.append(When(severity=severity, then=Value(rank + len(severities))))
+        return self.annotate(urgency=Case(*whens, output_field=models.IntegerField()))
 
     def for_list(self) -> Self:
         """Everything one row of the alert list shows, in a constant number of queries."""
