@@ -80,12 +80,29 @@ def _read_csv(path: Path) -> pa.Table:
             true_values=list(_TRUE),
             false_values=list(_FALSE),
             strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
+            quoted_strings_can_be_null=True,
             timestamp_parsers=["%"],  # no text matches: a time without a zone must not slip through
         ),
     )
 
 
-def text_values(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The column with dictionaries unpacked, so that all compute functions apply."""
-    return pc.cast(column, column.type.value_type) if pa.types.is_dictionary(column.type) else column
+def plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column in one of the types that records are made of, if it can be said in one without loss.
+
+    Dictionaries are unpacked, numbers widened, times with a zone expressed in UTC microseconds. A time without a zone
+    stays as it is, and is refused later by name.
+    """
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return plain(pc.cast(column, kind.value_type))
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        return pc.cast(column, pa.int64())
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind) or kind == pa.uint64():
+        return pc.cast(column, pa.float64(), safe=False)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pc.cast(column, pa.string())
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        return pc.cast(column, pa.timestamp("us", "UTC"), safe=False)
+    if pa.types.is_null(kind):
+        return pc.cast(column, pa.string())
+    return column

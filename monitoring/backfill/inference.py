@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from mlops_portal.kit.errors import Invalid
 from monitoring.backfill.columns import Layout
-from monitoring.backfill.files import text_values
+from monitoring.backfill.files import plain
 
 CATEGORY_VALUES = 50
 CATEGORY_SHARE = 0.05
@@ -97,7 +97,7 @@ def _features(
             table, layout = source
             for name, column in layout.features.items():
                 only_here = not is_reference and reference is not None
-                seen.setdefault(name, (text_values(table[column]), is_reference, only_here))
+                seen.setdefault(name, (plain(table[column]), is_reference, only_here))
     drafts = [
         _feature(name, column, overrides, only_in_predictions=only, in_reference=is_reference)
         for name, (column, is_reference, only) in seen.items()
@@ -175,7 +175,7 @@ def _task(base: tuple[pa.Table, Layout], labels: pa.ChunkedArray | None) -> tupl
     table, layout = base
     target = labels
     if target is None and "prediction" in layout.fields:
-        target = text_values(table[layout.fields["prediction"]])
+        target = plain(table[layout.fields["prediction"]])
     if target is not None and pa.types.is_list(target.type):
         return "ranking", "predictions are lists"
     if any(name.startswith("scores.") for name in layout.fields):
@@ -207,7 +207,7 @@ def _is_ranking_text(target: pa.ChunkedArray) -> bool:
 def _is_probability(table: pa.Table, layout: Layout) -> bool:
     if "score" not in layout.fields:
         return False
-    column = text_values(table[layout.fields["score"]]).drop_null()
+    column = plain(table[layout.fields["score"]]).drop_null()
     if not len(column) or not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type)):
         return False
     bounds = pc.min_max(column).as_py()
@@ -240,7 +240,7 @@ def _classes(table: pa.Table, layout: Layout, labels: pa.ChunkedArray | None) ->
         return [(name, 0) for name in named]
     target = labels
     if target is None and "prediction" in layout.fields:
-        target = text_values(table[layout.fields["prediction"]])
+        target = plain(table[layout.fields["prediction"]])
     if target is None:
         return []
     counted = pc.value_counts(as_label(target.drop_null()))
@@ -256,7 +256,10 @@ def as_label(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _versions(source: tuple[pa.Table, Layout]) -> tuple[str, ...]:
     table, layout = source
-    if "version" not in layout.fields:
-        return ()
-    column = pc.cast(text_values(table[layout.fields["version"]]), pa.string())
-    return tuple(str(value) for value in pc.unique(column.drop_null()).to_pylist())
+    return tuple(version_texts(table[layout.fields["version"]])) if "version" in layout.fields else ()
+
+
+def version_texts(column: pa.ChunkedArray) -> list[str]:
+    """The distinct versions of a column as text, in the order in which they appear."""
+    texts = pc.cast(plain(column), pa.string())
+    return [str(value) for value in pc.unique(texts.drop_null()).to_pylist()]

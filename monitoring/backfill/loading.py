@@ -15,7 +15,7 @@ from mlops_portal.jobs import worker
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit.errors import Fault
 from monitoring.backfill.columns import Layout
-from monitoring.backfill.files import HistoryFile, text_values
+from monitoring.backfill.files import HistoryFile, plain
 from monitoring.models import InboxRow
 from monitoring.models.ingest_batch import IngestBatch, Kind
 from monitoring.traffic import flat, inbox, schema
@@ -39,7 +39,7 @@ class Options:
 
     def digest(self) -> str:
         """Names the options, so that another mapping of the same file is another batch."""
-        plain = [
+        content = [
             self.naive_times_are_utc,
             self.version,
             self.kind,
@@ -47,7 +47,7 @@ class Options:
             str(self.until),
             sorted(self.numbers.items()),
         ]
-        return hashlib.sha256(json.dumps(plain).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 @dataclass(slots=True)
@@ -112,9 +112,9 @@ def canonical(table: pa.Table, layout: Layout, kind: str, options: Options) -> p
     """The table with the names of the flat form: fields by their name, features as `feature.<name>`."""
     columns: dict[str, pa.ChunkedArray] = {}
     for name, column in layout.fields.items():
-        columns[name] = _field(name, text_values(table[column]), options)
+        columns[name] = _field(name, plain(table[column]), options)
     for name, column in layout.features.items():
-        columns[f"feature.{name}"] = text_values(table[column])
+        columns[f"feature.{name}"] = plain(table[column])
     rows = table.num_rows
     if kind == Kind.PREDICTION and "version" not in columns:
         columns["version"] = pa.chunked_array([pa.repeat(options.version or "1", rows)])
@@ -184,5 +184,5 @@ def label_column(files: Iterator[tuple[pa.Table, Layout]]) -> pa.ChunkedArray | 
     for table, layout in files:
         for name in ("label", "value"):
             if name in layout.fields:
-                return text_values(table[layout.fields[name]])
+                return plain(table[layout.fields[name]])
     return None

@@ -1,7 +1,6 @@
 """What files name and the registry lacks: team, model, features, versions."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -13,17 +12,6 @@ from registry.inventory import FeatureDraft
 from registry.models import Feature, ModelVersion, RegisteredModel, Team
 
 BY = "system:backfill"
-
-
-@dataclass(frozen=True, slots=True)
-class Numbering:
-    """Version numbers by the text that the files use."""
-
-    numbers: Mapping[str, int]
-
-    def number(self, text: str) -> int:
-        """Raises KeyError for a text that no file held."""
-        return self.numbers[text]
 
 
 def number_versions(texts: Iterable[str], existing: Mapping[str, int]) -> dict[str, int]:
