@@ -95,7 +95,7 @@ def _below_one_by_one(values: FloatArray, buckets: IntArray, edges: FloatArray, 
     atom_of = np.full(_BUCKETS, -1, dtype=np.int64)
     atom_of[edge_buckets[:-1][is_atom]] = np.arange(len(atoms))
     candidates = np.take(atom_of, buckets)
-    equal = (np.take(atoms, candidates) == values) & (candidates >= 0)
+    equal = np.take(atoms, candidates) == values  # -1 takes the last atom, whose own bucket is another
     per_atom = np.bincount(candidates[equal], minlength=len(atoms))
     below = np.concatenate(([0], np.cumsum(per_atom)))[np.searchsorted(atoms, edges, "left")]
     return np.asarray(below + np.searchsorted(np.sort(values[~equal]), edges, "left"), dtype=np.int64)

@@ -81,6 +81,14 @@ def test_scores_out_of_range_and_odd_labels_are_not_used():
     assert (counts.n_positive, counts.n_negative, counts.unknown.sum()) == (1, 0, 1)
 
 
+def test_a_score_stands_in_its_cell():
+    profile = build_labels(np.array([0.5, 0.9]), None, np.array([1.0, 0.0]), {}, GRID, "binary")
+
+    assert np.flatnonzero(profile.scores().positives).tolist() == [2048]
+    assert np.flatnonzero(profile.scores().negatives).tolist() == [3001]
+    assert np.flatnonzero(profile.scores("region", "other").positives).tolist() == [2048 // 4]
+
+
 def test_multiclass_outcomes_are_a_confusion_with_a_class_for_the_rest():
     profile = counted("multiclass")
 

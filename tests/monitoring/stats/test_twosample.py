@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chi2_contingency, ks_2samp, wasserstein_distance
 
-from monitoring.stats.grid import numeric_edges
+from monitoring.stats.grid import NumericGrid, numeric_edges
 from monitoring.stats.profile import count_numeric
 from monitoring.stats.results import Reason
 from monitoring.stats.twosample import chi2_homogeneity, cramers_v, ks, pooled_z, two_proportions, wasserstein
@@ -111,6 +111,15 @@ def test_counting_costs_less_than_promised(draw):
 
 
 def test_a_crossing_inside_a_cell_counts_both_triangles():
+    edges = np.array([0.0, 1.0, 2.0, 3.0])
+    grid = NumericGrid(edges=edges, bounds=edges[1:], labels=(), minimum=0.0, maximum=3.0, n=4)
+    reference, window = np.array([0, 3, 0, 1, 0]), np.array([0, 2, 2, 0, 0])
+
+    for sides in ((reference, window), (window, reference)):
+        assert wasserstein(*sides, grid, clip=False).value == pytest.approx(3 * 0.125)
+
+
+def test_moving_one_of_four_rows_by_ten_is_two_and_a_half():
     grid = numeric_edges(np.array([0.0, 10.0, 20.0, 30.0]))
     reference, window = counted([0, 10, 10, 30], grid), counted([0, 10, 20, 30], grid)
 
