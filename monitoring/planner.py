@@ -62,7 +62,7 @@ def plan(now: datetime, *, drain: bool = False) -> int:
     at most 30 more minutes). At most 200 windows per monitor and call. While history is being filled in, the model
     is left alone. drain: without grace, waiting or limit. Safe to call twice at once.
     """
-    _fail_abandoned()
+    _fail_abandoned(now)
     _reopen_gaps(now)
     planned = 0
     while batch := _plan_once(now, drain=drain):
@@ -248,10 +248,11 @@ def _reopen_gaps(now: datetime) -> None:
                 windows.insert(runs, team=gap.monitor.model.team_id)
 
 
-def _fail_abandoned() -> None:
+def _fail_abandoned(now: datetime) -> None:
     """Mark the runs whose execution is in quarantine as failed; a person can have them run again."""
     quarantined = Job.objects.filter(kind="monitoring.execute_run", state=Job.State.QUARANTINED)
-    runs = [payload.get("run") for payload in quarantined.values_list("payload", flat=True)]
-    if runs:
-        abandoned = Run.objects.filter(pk__in=runs, state__in=windows.OPEN)
-        abandoned.update(state=Run.State.FAILED, error="Every attempt to measure this window failed.")
+    ids = [payload.get("run") for payload in quarantined.values_list("payload", flat=True)]
+    for run in Run.objects.filter(pk__in=ids, state__in=windows.OPEN) if ids else ():
+        row = Run.objects.filter(pk=run.pk, state__in=windows.OPEN)
+        if row.update(state=Run.State.FAILED, error="Every attempt to measure this window failed.", finished_at=now):
+            windows.postpone(run, now)

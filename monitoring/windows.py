@@ -162,6 +162,19 @@ def plan_again(run: Run, *, why: str, now: datetime) -> Run | None:
     return again if insert([again], team=run.model.team_id) else None
 
 
+def postpone(failed: Run, now: datetime) -> None:
+    """After a later revision has failed, let the one before it wait: for 04:00 UTC with late rows, a day for labels.
+
+    Else the same failure would be ordered again at once, for ever.
+    """
+    former = Run.objects.latest().filter(
+        monitor=failed.monitor_id, window_start=failed.window_start, window_end=failed.window_end
+    )
+    former = former.exclude(pk=failed.pk)
+    former.filter(dirty_at__isnull=False).update(dirty_at=now, dirty_rows=0)
+    former.filter(matures_at__lte=now).update(matures_at=now + DAY)
+
+
 @transaction.atomic
 def insert(planned: Sequence[Run], *, team: UUID) -> int:
     """Insert runs, leaving out those that exist already, and order the execution of the planned ones.

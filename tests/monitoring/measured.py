@@ -1,13 +1,39 @@
 """Monitors, runs and traffic records for the tests of measurement, as plain rows."""
 
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
 from itertools import count
+from typing import Any
 
+import numpy as np
+from django.db.models import F
+
+from mlops_portal.jobs import queue
+from mlops_portal.jobs.queue import Lease
+from monitoring import runs, windows
 from monitoring.checks import config as configs
 from monitoring.checks.config import AgainstReference, Checks, InputDrift, MonitorConfig
-from monitoring.models import DayManifest, InboxRow, IngestBatch, Monitor, MonitorRevision, Run, VersionTraffic
+from monitoring.models import (
+    Chunk,
+    ChunkProfile,
+    DayManifest,
+    HourProfile,
+    InboxRow,
+    IngestBatch,
+    Monitor,
+    MonitorRevision,
+    Reference,
+    Run,
+    VersionTraffic,
+)
+from monitoring.models import Grid as GridRow
+from monitoring.stats.columns import Column
+from monitoring.stats.grid import Grid
+from monitoring.stats.profile import CostProfile, LabelProfile, LatencyProfile, Operations, build, dumps
 from registry.models import ModelVersion, RegisteredModel
 from tests.factories import make_model, make_version
+from tests.monitoring.checks.windows_of import frozen
 
 _serial = count(1)
 
@@ -108,3 +134,118 @@ def make_waiting(model: RegisteredModel, *, received: str, via: str = IngestBatc
         size_bytes=0,
         received_at=at(received),
     )
+
+
+def make_reference(
+    version: ModelVersion,
+    columns: Mapping[str, Column],
+    *,
+    segments: Sequence[str] = (),
+    score: Column | None = None,
+    score_kind: str = "none",
+    labels: LabelProfile | None = None,
+    name: str = "training",
+) -> Reference:
+    """A primary reference that is ready, with the grid of the version frozen from it."""
+    grid = frozen(columns, segments=segments, score=score, score_kind=score_kind)
+    row = GridRow.objects.create(sha256=grid.id, version=version, blob=grid.dumps(), created_at=at("2011-01-01"))
+    traffic, _ = VersionTraffic.objects.get_or_create(version=version)
+    VersionTraffic.objects.filter(pk=traffic.pk).update(grid=row)
+    return Reference.objects.create(
+        version=version,
+        name=name,
+        source="upload",
+        state=Reference.State.READY,
+        is_primary=True,
+        file_format="parquet",
+        path=f"references/{version.pk}",
+        sha256="0" * 64,
+        size_bytes=1,
+        rows=len(next(iter(columns.values()))),
+        grid=row,
+        profile=dumps(build(columns, grid, score=score)),
+        label_profile=labels.dumps() if labels else None,
+        created_at=at("2011-01-01"),
+        created_by="setup",
+        ready_at=at("2011-01-01"),
+    )
+
+
+def add_chunk(
+    version: ModelVersion,
+    day: date,
+    columns: Mapping[str, Column],
+    *,
+    endpoint: str = "",
+    live: bool = True,
+    now: datetime | None = None,
+    **counted: Any,
+) -> Chunk:
+    """A stored chunk of one day, with its profiles, as compaction leaves it; what it makes dirty is marked."""
+    rows = len(next(iter(columns.values())))
+    first = datetime.combine(day, time(12), tzinfo=UTC)
+    chunk = Chunk.objects.create(
+        model_id=version.model_id,
+        version=version,
+        day=day,
+        kind="prediction",
+        path=f"chunk-{next(_serial)}",
+        sha256=f"{next(_serial):064x}",
+        size_bytes=1,
+        rows=rows,
+        first_at=first,
+        last_at=first,
+        created_at=first,
+    )
+    traffic, _ = VersionTraffic.objects.get_or_create(version=version)
+    if traffic.grid_id:
+        grid = Grid.loads(bytes(traffic.grid.blob))
+        profile = build(columns, grid, first_at=first, last_at=first, **counted)
+        ChunkProfile.objects.create(chunk=chunk, grid=traffic.grid, blob=dumps(profile))
+    cost = counted.get("cost")
+    held = Operations(
+        rows=rows,
+        n_fallback=0,
+        n_error=0,
+        latency=LatencyProfile.of(np.asarray(counted.get("latency_ms", []), float)),
+        cost=CostProfile() if cost is None else CostProfile.of(cost),
+    )
+    HourProfile.objects.create(
+        chunk=chunk,
+        version=version,
+        endpoint=endpoint,
+        hour=first,
+        rows=rows,
+        calls=rows,
+        amount=Decimal(repr(held.cost.amount)),
+        amount_missing=rows if cost is None else 0,
+        blob=held.dumps(),
+    )
+    _count(version, day, rows)
+    traffic.first_at = min(traffic.first_at or first, first)
+    traffic.newest_at = max(traffic.newest_at or first, first)
+    traffic.last_live_at = traffic.newest_at if live else None
+    traffic.rows += rows
+    traffic.save()
+    windows.mark_dirty(version.model_id, day, rows, now or first)
+    return chunk
+
+
+def _count(version: ModelVersion, day: date, rows: int) -> None:
+    manifest, _ = DayManifest.objects.get_or_create(version=version, day=day)
+    DayManifest.objects.filter(pk=manifest.pk).update(generation=F("generation") + 1, rows=F("rows") + rows)
+
+
+def lease_of(run: Run) -> Lease:
+    """The right to execute a run that was planned."""
+    windows.order(run, team=run.model.team_id)
+    lease = queue.claim("compute", worker="test")
+    assert lease is not None
+    return lease
+
+
+def executed(run: Run, *, now: datetime | None = None) -> Run:
+    """The run after a worker has executed it."""
+    runs.execute(run.pk, lease_of(run), now=now or run.window_end + timedelta(minutes=5))
+    run.refresh_from_db()
+    return run

@@ -1,0 +1,19 @@
+"""Runs: one measurement of one window, computed outside of a transaction and saved whole or not at all.
+
+`Run.summary` is what pages and lists show without reading measurements:
+
+* `verdicts`: how many findings have each verdict, such as {"ok": 98, "drift": 2}
+* `worst`: the verdict the run is shown with; `checks`: the worst verdict of each check
+* `top`: at most five features with the largest excess drift, in order:
+  {"feature", "version" (number), "psi", "excess", "verdict"}
+* `rejected`, `duplicates`: items that came in during the window and were refused, or were there already
+
+A run without rows has the state `no_data`, the summary {"verdicts": {"no_data": 1}, "worst": "no_data", "top": []}
+with these counts, and at most a measurement of volume.
+`Run.inputs`: {"chunks", "generations" ({version: {day: generation}}), "labels" (the same of outcomes, where they are
+read), "grids", "references"}.
+"""
+
+from monitoring.runs.execution import WindowOpen, execute, recompute, request
+
+__all__ = ["WindowOpen", "execute", "recompute", "request"]

@@ -1,0 +1,321 @@
+"""Reading what a run measures: outside of any transaction, in a number of queries that does not grow with traffic."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from statistics import median
+from typing import Any
+from uuid import UUID
+
+from django.db.models import F, Sum
+
+from monitoring.checks.base import FeatureInfo, Hour, Labels, Objective, Usage, VersionWindow, WindowData
+from monitoring.checks.config import HOUR_PARTS, PROFILE_PARTS, AgainstReference, MonitorConfig, Performance
+from monitoring.models import IngestBatch, Reference, RejectCount, Run, VersionTraffic
+from monitoring.runs.pins import Pins, pin
+from monitoring.stats import gates
+from monitoring.stats.grid import Grid
+from monitoring.stats.profile import LabelProfile, Profile, loads
+from monitoring.traffic import chunks, outcomes
+from registry.models import Endpoint, Feature, ModelVersion
+
+LADDER_DAYS = (1, 3, 7, 28)  # a window with too few rows takes so many days with the same end
+FIRST_DAYS = timedelta(days=7)
+UNKNOWN_DELAY = timedelta(hours=72)
+LEAST_DELAYS = 200
+USUAL_WINDOWS = 28
+LEAST_ROWS = 100
+BASE_DAYS = timedelta(days=28)
+DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Maturity:
+    """How complete the outcomes of a window are. at: when they count as complete whatever the coverage."""
+
+    coverage: float
+    is_mature: bool
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """All that a run reads, and what it notes about it."""
+
+    data: WindowData
+    pins: Pins
+    data_start: datetime
+    chunks: tuple[str, ...] = ()
+    grids: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+    maturity: Maturity | None = None
+    rejected: int = 0
+    duplicates: int = 0
+
+    def inputs(self) -> dict[str, Any]:
+        """Return what pins the result, as JSON."""
+        return {
+            "chunks": list(self.chunks),
+            "generations": self.pins.generations(),
+            "labels": self.pins.label_generations(),
+            "grids": list(self.grids),
+            "references": list(self.references),
+        }
+
+    def digest(self, config_sha256: str) -> str:
+        """Return the SHA-256 of what decides the result: equal inputs give equal findings.
+
+        Chunks are left out: consolidation replaces them by others with the same counts.
+        """
+        decisive = self.inputs() | {"chunks": [], "config": config_sha256, "since": self.data_start.isoformat()}
+        decisive["mature"] = self.maturity.is_mature if self.maturity else None
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+
+def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None = None) -> Loaded:
+    """Read the window of a run. mature: take this as the maturity of its labels, to compute an old result again."""
+    reach = max(config.window, LADDER_DAYS[-1] * DAY) + config.baseline_days * DAY
+    first, until = _date(run.window_end - reach), _date(run.window_end)
+    pins = pin(run.model_id, first, until, with_labels=config.checks.performance is not None)
+    served = pins.versions(_date(run.window_start), until)
+    versions = list(ModelVersion.objects.filter(pk__in=served).order_by("number")) if served else []
+    references = _references(versions, config)
+    profiles = _profiles(run, config, pins, versions) if _reads_profiles(config) else {}
+    labels = _labels(run, config, pins, versions) if config.checks.performance else {}
+    maturity = _maturity(run, labels, now, mature) if labels else None
+    starts = [run.window_start, *(one.start for one in (*profiles.values(), *labels.values()))]
+    usage, usage_start = _usage(run, config, pins) if _reads_hours(config) else (Usage(), run.window_start)
+    windows = _windows(config, versions, references, profiles, labels, maturity)
+    came = IngestBatch.objects.filter(
+        model=run.model_id, received_at__gte=run.window_start, received_at__lt=run.window_end
+    ).aggregate(rejected=Sum("rejected"), duplicates=Sum("duplicates"))
+    return Loaded(
+        data=WindowData(
+            run.model.task,
+            run.window_start,
+            run.window_end,
+            rows=pins.rows(_date(run.window_start), until),
+            versions=windows,
+            usage=usage,
+            rejects=_rejects(run) if config.checks.data_quality else {},
+        ),
+        pins=pins,
+        data_start=min(*starts, usage_start),
+        chunks=tuple(chunk for one in profiles.values() for chunk in one.seen.chunks),
+        grids=tuple(sorted({one.seen.grid.id for one in profiles.values() if one.seen.grid})),
+        references=tuple(sorted(str(reference.pk) for reference in references.values())),
+        maturity=maturity,
+        rejected=came["rejected"] or 0,
+        duplicates=came["duplicates"] or 0,
+    )
+
+
+def _reads_profiles(config: MonitorConfig) -> bool:
+    return bool(config.checks.input_drift or config.checks.data_quality or _parts(config) & set(PROFILE_PARTS))
+
+
+def _reads_hours(config: MonitorConfig) -> bool:
+    checks = config.checks
+    return bool(checks.volume or checks.latency or checks.cost or _parts(config) & set(HOUR_PARTS))
+
+
+def _parts(config: MonitorConfig) -> set[str]:
+    return set(config.checks.output_drift.parts) if config.checks.output_drift else set()
+
+
+def _widened(run: Run, config: MonitorConfig, is_enough: Callable[[date], bool]) -> datetime:
+    """Return the start of the shortest window of the ladder that has enough, else that of the window itself."""
+    longer = (days * DAY for days in LADDER_DAYS if days * DAY > config.window)
+    starts = [run.window_start, *(run.window_end - days for days in longer)]
+    return next((start for start in starts if is_enough(_date(start))), run.window_start)
+
+
+@dataclass(frozen=True, slots=True)
+class _Profiled:
+    """What a version got, since when, and the days before where they are the baseline."""
+
+    start: datetime
+    seen: chunks.Pinned
+    before: Profile | None = None
+
+
+def _profiles(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[ModelVersion]) -> dict[UUID, _Profiled]:
+    until = _date(run.window_end)
+    start = _widened(
+        run, config, lambda since: any(pins.rows(since, until, one.pk) >= gates.MIN_WINDOW for one in versions)
+    )
+    found = {}
+    for version in versions:
+        before = None
+        if config.baseline_days:
+            before = chunks.profile(version, start - config.baseline_days * DAY, start).profile
+        found[version.pk] = _Profiled(start, chunks.profile(version, start, run.window_end), before)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Labelled:
+    """What became of a version's predictions, and since when."""
+
+    start: datetime
+    seen: outcomes.PinnedLabels
+
+
+def _labels(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[ModelVersion]) -> dict[UUID, _Labelled]:
+    check = config.checks.performance or Performance()
+    until = _date(run.window_end)
+    start = _widened(run, config, lambda since: pins.labels(since, until) >= check.min_labels)
+    return {
+        version.pk: _Labelled(start, outcomes.label_profile(version, _date(start), until, check.signal))
+        for version in versions
+    }
+
+
+def _maturity(
+    run: Run,
+    labels: dict[UUID, _Labelled],
+    now: datetime,
+    known: bool | None,  # noqa: FBT001
+) -> Maturity:
+    seen = [one.seen for one in labels.values()]
+    rows, labelled = sum(one.rows for one in seen), sum(one.labelled for one in seen)
+    delays = [one.delay_p95_s for one in seen if one.delay_p95_s is not None]
+    delay = timedelta(seconds=max(delays)) if delays and labelled >= LEAST_DELAYS else None
+    coverage = labelled / rows if rows else 0.0
+    if known is None:
+        age_h = (now - run.window_end) / timedelta(hours=1)
+        delay_h = None if delay is None else delay / timedelta(hours=1)
+        known = gates.mature(coverage, _usual_coverage(run), age_h, delay_h)
+    return Maturity(coverage, known, run.window_end + (UNKNOWN_DELAY if delay is None else delay))
+
+
+def _usual_coverage(run: Run) -> float:
+    """Return the coverage that mature windows of the monitor had, their median; 1 until there are some."""
+    earlier = Run.objects.latest().filter(monitor=run.monitor_id, mature=True, window_end__lt=run.window_end)
+    shares = earlier.order_by("-window_end").values_list("coverage_share", flat=True)[:USUAL_WINDOWS]
+    return median([share for share in shares if share] or [1.0])
+
+
+def _windows(
+    config: MonitorConfig,
+    versions: Sequence[ModelVersion],
+    references: dict[UUID, Reference],
+    profiles: dict[UUID, _Profiled],
+    labels: dict[UUID, _Labelled],
+    maturity: Maturity | None,
+) -> tuple[VersionWindow, ...]:
+    features = _features(versions) if profiles else {}
+    windows = []
+    for version in versions:
+        profiled, labelled = profiles.get(version.pk), labels.get(version.pk)
+        reference = references.get(version.pk)
+        grid = profiled.seen.grid if profiled else None
+        joined = labelled.seen.profile if labelled else None
+        windows.append(
+            VersionWindow(
+                id=version.pk,
+                number=version.number,
+                current=profiled.seen.profile if profiled else None,
+                reference=_reference_profile(profiled, reference) if profiled else None,
+                features=tuple(features.get(version.pk, ())),
+                dimensions=_dimensions(grid or (joined.grid if joined else None), config),
+                labels=_judged(labelled.seen, reference, maturity) if labelled and maturity else None,
+            )
+        )
+    return tuple(windows)
+
+
+def _reference_profile(profiled: _Profiled, reference: Reference | None) -> Profile | None:
+    if profiled.before is not None or profiled.seen.grid is None:
+        return profiled.before
+    return loads(bytes(reference.profile), profiled.seen.grid) if reference and reference.profile else None
+
+
+def _judged(seen: outcomes.PinnedLabels, reference: Reference | None, maturity: Maturity) -> Labels:
+    base = None
+    if seen.profile and reference and reference.label_profile:
+        base = LabelProfile.loads(bytes(reference.label_profile), seen.profile.grid)
+    return Labels(seen.rows, seen.labelled, seen.profile, base, maturity.is_mature)
+
+
+def _dimensions(grid: Grid | None, config: MonitorConfig) -> tuple[str, ...]:
+    return tuple(name for name in grid.segments if config.wants_segment(name)) if grid else ()
+
+
+def _references(versions: Sequence[ModelVersion], config: MonitorConfig) -> dict[UUID, Reference]:
+    """Return the reference of each version that is counted on the version's active grid.
+
+    While a new primary is being counted the old grid is active; then the former reference still answers.
+    """
+    if not versions or not isinstance(config.baseline, AgainstReference):
+        return {}
+    ready = Reference.objects.filter(
+        version__in=versions, state=Reference.State.READY, grid=F("version__traffic__grid")
+    ).order_by("is_primary", "ready_at")
+    if config.baseline.name != "primary":
+        ready = ready.filter(name=config.baseline.name)
+    return {reference.version_id: reference for reference in ready}
+
+
+def _features(versions: Sequence[ModelVersion]) -> dict[UUID, list[FeatureInfo]]:
+    found: dict[UUID, list[FeatureInfo]] = {}
+    rows = Feature.objects.filter(version__in=versions).order_by("position", "name")
+    for version, name, importance, privacy in rows.values_list("version_id", "name", "importance", "privacy"):
+        found.setdefault(version, []).append(FeatureInfo(name, importance, privacy == Feature.Privacy.DROP))
+    return found
+
+
+def _rejects(run: Run) -> dict[tuple[str, str], int]:
+    found: Counter[tuple[str, str]] = Counter()
+    counts = RejectCount.objects.filter(model=run.model_id, hour__gte=run.window_start, hour__lt=run.window_end)
+    for label, feature, n in counts.exclude(feature="").values_list("version_label", "feature", "n"):
+        found[label, feature] += n
+    return dict(found)
+
+
+def _usage(run: Run, config: MonitorConfig, pins: Pins) -> tuple[Usage, datetime]:
+    """Read the hours of the window, of the days before it, and of the first days of its versions."""
+    until, least = _date(run.window_end), config.checks.latency.min_n if config.checks.latency else LEAST_ROWS
+    start = _widened(run, config, lambda since: pins.rows(since, until) >= least)
+    before = start - (config.baseline_days * DAY or BASE_DAYS)
+    hours = chunks.hours(run.model, before, run.window_end)
+    began = dict(
+        VersionTraffic.objects.filter(version__model=run.model_id, first_at__isnull=False).values_list(
+            "version_id", "first_at"
+        )
+    )
+    objectives = Endpoint.objects.filter(model=run.model_id).values_list("slug", "slo_p95_ms", "slo_p99_ms")
+    usage = Usage(
+        current=[hour for hour in hours if hour.hour >= start],
+        before=[hour for hour in hours if hour.hour < start],
+        first_days=_first_days(run, began, start, hours) if config.checks.latency else {},
+        objectives={slug: Objective(p95, p99) for slug, p95, p99 in objectives},
+        started_on=_date(_next_midnight(min(began.values()))) if began else None,
+    )
+    return usage, start
+
+
+def _first_days(
+    run: Run, began: dict[UUID, datetime], start: datetime, hours: Sequence[Hour]
+) -> dict[UUID, Sequence[Hour]]:
+    """Return the hours of each version's first seven full days, if they were over before the window."""
+    found: dict[UUID, Sequence[Hour]] = {}
+    for version in {hour.version_id for hour in hours if hour.hour >= start} & set(began):
+        first = _next_midnight(began[version])
+        if first + FIRST_DAYS <= start:
+            there = chunks.hours(run.model, first, first + FIRST_DAYS)
+            found[version] = [hour for hour in there if hour.version_id == version]
+    return found
+
+
+def _next_midnight(moment: datetime) -> datetime:
+    """Return the moment itself if it is midnight, else the next one."""
+    midnight = datetime.combine(_date(moment), time.min, tzinfo=UTC)
+    return midnight if midnight == moment else midnight + DAY
+
+
+def _date(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()

@@ -1,0 +1,535 @@
+import json
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from mlops_portal.jobs import queue
+from mlops_portal.jobs.models import Job
+from mlops_portal.kit.errors import Invalid
+from monitoring import planner, runs, windows
+from monitoring.checks import CHECKS
+from monitoring.checks.base import Check
+from monitoring.checks.config import (
+    HOUR_PARTS,
+    AgainstPrevious,
+    Checks,
+    Cost,
+    DataQuality,
+    InputDrift,
+    Latency,
+    OutputDrift,
+    Volume,
+)
+from monitoring.models import Alert, DayManifest, Measurement, Reference, Run
+from monitoring.runs import execution, saving
+from monitoring.stats.results import Verdict
+from registry.models import AuditEntry
+from tests.factories import NOON, make_version
+from tests.monitoring.measured import (
+    add_chunk,
+    at,
+    executed,
+    lease_of,
+    make_monitor,
+    make_reference,
+    make_run,
+)
+
+INPUTS = Checks(input_drift=InputDrift(), output_drift=OutputDrift(), data_quality=DataQuality())
+END = "2026-10-08 00:00"
+
+
+def rng(seed=7):
+    return np.random.default_rng(seed)
+
+
+def features(rows: int, shift: float = 0.0, seed: int = 1) -> dict[str, np.ndarray]:
+    r = rng(seed)
+    return {"income": r.normal(shift, size=rows), "age": r.normal(size=rows)}
+
+
+@pytest.fixture
+def version(db):
+    made = make_version(features=[("income", "number"), ("age", "number")])
+    make_reference(made, features(5_000), score=rng().beta(2, 5, size=5_000), score_kind="probability")
+    return made
+
+
+def week(version, *, rows: int = 100, shift: float = 0.0, first: str = "2026-10-01", days: int = 7) -> None:
+    for n in range(days):
+        day = (at(first) + timedelta(days=n)).date()
+        add_chunk(version, day, features(rows, shift, seed=n), score=rng(n).beta(2, 5, size=rows))
+
+
+def planned(version, *, end: str = END, checks: Checks = INPUTS, **monitor) -> Run:
+    return make_run(make_monitor(version.model, checks=checks, **monitor), end=end, state=Run.State.PLANNED)
+
+
+def rows_of(run: Run) -> dict[tuple[str, str, str], Measurement]:
+    return {(one.metric, one.signal, one.feature): one for one in run.measurements.all()}
+
+
+class TestExecute:
+    def test_a_window_is_measured_and_stored_whole(self, version):
+        week(version, shift=1.0)
+        run = executed(planned(version))
+
+        assert (run.state, run.rows, run.is_latest, run.error) == (Run.State.DONE, 700, True, "")
+        found = rows_of(run)
+        assert found.keys() == {
+            ("psi.1", "", "income"),
+            ("psi.1", "", "age"),
+            ("psi.1", "score", ""),
+            ("mean_score.1", "score", ""),
+            ("null_share.1", "", "income"),
+            ("null_share.1", "", "age"),
+        }
+        income = found["psi.1", "", "income"]
+        assert (income.verdict, income.n, income.base_n, income.rank) == (Verdict.drift, 700, 5_000, 1)
+        assert (income.version, income.window_end, income.model_id) == (version, run.window_end, run.model_id)
+        assert income.is_latest
+        assert Job.objects.get(kind="monitoring.execute_run").state == Job.State.DONE
+
+    def test_the_summary_says_what_lists_show(self, version):
+        week(version, shift=1.0)
+        run = executed(planned(version))
+
+        assert run.summary["verdicts"] == {"drift": 1, "ok": 5}
+        assert run.summary["worst"] == "drift"
+        assert run.summary["checks"] == {"input_drift": "drift", "output_drift": "ok", "data_quality": "ok"}
+        assert [(one["feature"], one["version"], one["verdict"]) for one in run.summary["top"][:1]] == [
+            ("income", 1, "drift")
+        ]
+        assert run.summary["top"][0]["psi"] == rows_of(run)["psi.1", "", "income"].value
+        assert (run.summary["rejected"], run.summary["duplicates"]) == (0, 0)
+
+    def test_the_run_pins_what_it_read(self, version):
+        week(version)
+        run = executed(planned(version))
+
+        days = {(at("2026-10-01") + timedelta(days=n)).date().isoformat(): 1 for n in range(7)}
+        reference = Reference.objects.get()
+        assert run.inputs["generations"] == {str(version.pk): days}
+        assert len(run.inputs["chunks"]) == 7
+        assert run.inputs["references"] == [str(reference.pk)]
+        assert run.inputs["grids"] == [reference.grid.sha256]
+        assert len(run.inputs_sha) == 64
+        assert run.data_start == run.window_start
+
+    def test_a_day_of_the_window_after_its_end_is_not_read(self, version):
+        week(version, days=8)
+
+        assert executed(planned(version)).rows == 700
+
+    def test_a_window_without_a_row_is_no_data(self, version):
+        week(version, days=1)
+        run = executed(planned(version, end="2026-11-08 00:00"))
+
+        assert (run.state, run.rows, run.summary["worst"]) == (Run.State.NO_DATA, 0, "no_data")
+        assert not run.measurements.exists()
+
+    def test_delivered_twice_it_is_measured_once(self, version):
+        week(version)
+        run = executed(planned(version))
+        finished_at = run.finished_at
+
+        again = executed(run, now=at("2026-10-09"))
+
+        assert again.finished_at == finished_at
+        assert run.measurements.count() == 6
+
+    def test_a_run_that_was_withdrawn_is_left_alone(self, version):
+        run = planned(version)
+        lease = lease_of(run)
+        Run.objects.all().delete()
+
+        runs.execute(run.pk, lease)
+
+        assert not Run.objects.exists()
+
+    def test_a_worker_that_lost_its_lease_saves_nothing(self, version):
+        week(version)
+        run = planned(version)
+        lease = lease_of(run)
+        Job.objects.update(fence=lease.fence + 1)
+
+        with pytest.raises(queue.LostLease):
+            runs.execute(run.pk, lease)
+
+        assert not Measurement.objects.exists()
+        assert Run.objects.get().state == Run.State.RUNNING
+
+    def test_an_interrupted_run_begins_again(self, version):
+        week(version)
+        run = planned(version)
+        Run.objects.update(state=Run.State.RUNNING, started_at=NOON)
+
+        assert executed(run).state == Run.State.DONE
+
+
+class TestFailure:
+    def test_a_check_that_raises_is_an_error_of_that_check_only(self, version, monkeypatch):
+        def broken(data, config):
+            raise ZeroDivisionError("in 'secret value' 42")
+
+        monkeypatch.setitem(CHECKS, "output_drift", Check("output_drift", broken))
+        week(version)
+        run = executed(planned(version))
+
+        failed = run.measurements.get(verdict="error")
+        assert (failed.check_key, failed.reason, failed.value) == ("output_drift", "failed", None)
+        assert failed.details["error"] == "ZeroDivisionError"
+        assert "secret" not in json.dumps(failed.details)
+        assert run.summary["worst"] == "error"
+        assert run.measurements.exclude(verdict="error").count() == 4
+
+    def test_a_window_that_cannot_be_read_is_tried_again(self, version, monkeypatch):
+        monkeypatch.setattr(execution, "load", broken_load)
+        run = planned(version)
+
+        with pytest.raises(OSError, match="gone"):
+            runs.execute(run.pk, lease_of(run))
+
+        run.refresh_from_db()
+        assert run.state == Run.State.RUNNING
+
+    def test_after_the_last_attempt_it_is_failed(self, version, monkeypatch):
+        monkeypatch.setattr(execution, "load", broken_load)
+        run = planned(version)
+        lease = lease_of(run)
+        Job.objects.update(max_attempts=1)
+        last = queue.Lease(**{name: getattr(lease, name) for name in queue.Lease.__slots__} | {"max_attempts": 1})
+
+        with pytest.raises(OSError, match="gone"):
+            runs.execute(run.pk, last)
+
+        run.refresh_from_db()
+        assert (run.state, run.is_latest) == (Run.State.FAILED, True)
+        assert "gone" in run.error
+
+    def test_a_failed_run_can_be_run_again(self, version):
+        week(version)
+        run = planned(version)
+        Run.objects.update(state=Run.State.FAILED, error="before")
+
+        run = executed(run)
+
+        assert (run.state, run.error) == (Run.State.DONE, "")
+
+
+def broken_load(*args, **kwargs):
+    raise OSError("gone")
+
+
+class TestWidening:
+    @pytest.mark.parametrize(
+        ("rows", "hours", "start"),
+        [
+            (200, 24, "2026-10-07"),
+            (100, 24, "2026-10-05"),
+            (40, 24, "2026-10-01"),
+            (40, 168, "2026-10-01"),
+            (3, 168, "2026-10-01"),
+        ],
+        ids=["enough", "three days", "seven days", "as wide as it is", "never enough"],
+    )
+    def test_a_window_with_few_rows_takes_more_days(self, version, rows, hours, start):
+        week(version, rows=rows)
+        run = executed(planned(version, window_hours=hours))
+
+        assert run.data_start == at(start)
+        assert run.window_start == at(END) - timedelta(hours=hours)
+        expected = (at(END) - at(start)).days * rows
+        assert rows_of(run)["psi.1", "", "income"].n == expected
+
+    def test_an_empty_window_is_not_widened(self, version):
+        week(version, rows=500, days=6)
+        run = executed(planned(version, window_hours=24))
+
+        assert run.state == Run.State.NO_DATA
+
+
+class TestRevisions:
+    def late(self, version, run, rows: int = 100) -> Run:
+        add_chunk(version, at("2026-10-03").date(), features(rows, 2.0), score=rng().beta(2, 5, size=rows))
+        assert windows.ripen(at("2026-10-09"), drain=True) == 1
+        return executed(Run.objects.get(revision=run.revision + 1), now=at("2026-10-09"))
+
+    def test_late_rows_make_a_revision_that_supersedes_the_one_before(self, version):
+        week(version)
+        first = executed(planned(version))
+
+        second = self.late(version, first)
+
+        first.refresh_from_db()
+        assert (first.state, first.is_latest, first.dirty_at) == (Run.State.SUPERSEDED, False, None)
+        assert (second.state, second.is_latest, second.rows, second.why) == (Run.State.DONE, True, 800, "late")
+        assert not first.measurements.filter(is_latest=True).exists()
+        assert second.measurements.filter(is_latest=True).count() == second.measurements.count()
+        assert first.inputs_sha != second.inputs_sha
+        assert rows_of(first)["psi.1", "", "income"].n == 700
+
+    def test_equal_inputs_leave_no_revision(self, version):
+        week(version)
+        first = executed(planned(version))
+        Run.objects.update(dirty_at=NOON, dirty_rows=5)
+        windows.ripen(NOON, drain=True)
+        again = Run.objects.get(revision=2)
+
+        runs.execute(again.pk, lease_of(again), now=NOON)
+
+        only = Run.objects.get()
+        assert (only.pk, only.is_latest, only.dirty_at, only.dirty_rows) == (first.pk, True, None, 0)
+        assert windows.ripen(NOON, drain=True) == 0
+
+    def test_a_revision_after_that_is_numbered_and_ordered_anew(self, version):
+        week(version)
+        first = executed(planned(version))
+        Run.objects.update(dirty_at=NOON, dirty_rows=5)
+        windows.ripen(NOON, drain=True)
+        again = Run.objects.get(revision=2)
+        runs.execute(again.pk, lease_of(again), now=NOON)
+
+        assert self.late(version, first).revision == 2
+
+    def test_rows_that_come_while_it_is_measured_leave_it_dirty(self, version, monkeypatch):
+        week(version)
+        measure = execution.measure
+
+        def meanwhile(data, checks):
+            add_chunk(version, at("2026-10-03").date(), features(10), score=rng().random(10))
+            return measure(data, checks)
+
+        monkeypatch.setattr(execution, "measure", meanwhile)
+        run = executed(planned(version))
+
+        assert run.rows == 700
+        assert run.dirty_at is not None
+        monkeypatch.undo()
+        assert windows.ripen(at("2026-10-09"), drain=True) == 1
+        assert executed(Run.objects.get(revision=2), now=at("2026-10-09")).rows == 710
+
+    def test_rows_that_came_before_it_began_do_not(self, version):
+        run = planned(version)
+        week(version)
+        assert Run.objects.get().dirty_at is not None
+
+        assert executed(run).dirty_at is None
+
+    def test_a_failed_revision_waits_for_the_next_late_pass(self, version, monkeypatch):
+        week(version)
+        first = executed(planned(version))
+        add_chunk(version, at("2026-10-03").date(), features(100), score=rng().random(100))
+        windows.ripen(at("2026-10-08 01:00"))
+        again = Run.objects.get(revision=2)
+        windows.order(again, team=again.model.team_id)
+        Job.objects.filter(key__endswith=":2").update(state=Job.State.QUARANTINED)
+
+        planner.plan(at("2026-10-08 02:00"))
+
+        again.refresh_from_db()
+        first.refresh_from_db()
+        assert again.state == Run.State.FAILED
+        assert first.is_latest
+        assert windows.ripen(at("2026-10-08 03:59")) == 0
+        assert windows.ripen(at("2026-10-08 04:00")) == 1
+
+
+class TestRequest:
+    def test_a_person_gets_the_next_revision(self, version, alice):
+        week(version)
+        first = executed(planned(version))
+
+        again = runs.request(first.monitor, first.window_start, by=alice, now=NOON)
+        again = executed(again, now=NOON)
+
+        assert (again.revision, again.why, again.state, again.is_latest) == (2, "manual", Run.State.DONE, True)
+        assert AuditEntry.objects.get(verb="run.requested").actor == "alice"
+
+    def test_while_it_is_measured_there_is_nothing_to_ask_for(self, version, alice):
+        run = planned(version)
+
+        with pytest.raises(runs.WindowOpen):
+            runs.request(run.monitor, run.window_start, by=alice, now=NOON)
+
+    def test_a_window_that_never_was_is_unknown(self, version, alice):
+        with pytest.raises(Invalid, match="no such window"):
+            runs.request(make_monitor(version.model), at("2020-01-01"), by=alice, now=NOON)
+
+
+class TestRecompute:
+    def test_it_finds_what_is_stored(self, version):
+        week(version, shift=0.4)
+        run = executed(planned(version))
+
+        again = [saving._measurement(run, finding) for finding in runs.recompute(run)]
+
+        stored = list(run.measurements.order_by("pk"))
+        names = [field.name for field in Measurement._meta.concrete_fields if field.name != "id"]
+        assert [[getattr(one, name) for name in names] for one in again] == [
+            [getattr(one, name) for name in names] for one in stored
+        ]
+
+    def test_it_says_when_the_days_have_changed(self, version):
+        week(version)
+        run = executed(planned(version))
+        DayManifest.objects.filter(day=at("2026-10-02")).update(generation=9)
+
+        with pytest.raises(execution.InputsMoved):
+            runs.recompute(run)
+
+
+class TestOperations:
+    CHECKS = Checks(volume=Volume(), latency=Latency(), cost=Cost(), output_drift=OutputDrift(parts=HOUR_PARTS))
+
+    def served(self, version, day: str, *, rows: int = 200, ms: float = 50.0, price: float = 0.001) -> None:
+        latency = rng(at(day).day).gamma(20, ms / 20, size=rows)
+        add_chunk(
+            version, at(day).date(), features(rows), latency_ms=latency, cost=np.full(rows, price), endpoint="score"
+        )
+
+    def month(self, version, **last):
+        for n in range(36):
+            day = f"{at('2026-09-01') + timedelta(days=n):%Y-%m-%d}"
+            self.served(version, day, **(last if n == 35 else {}))
+        run = planned(
+            version,
+            end="2026-10-07 00:00",
+            checks=self.CHECKS,
+            slug="operations",
+            window_hours=24,
+            baseline=AgainstPrevious(days=28),
+        )
+        return executed(run)
+
+    def test_a_usual_day_is_ok(self, version):
+        run = self.month(version)
+
+        assert run.summary["verdicts"] == {"insufficient": 1, "ok": 6}
+        assert {one.metric: one.verdict for one in run.measurements.all()} == {
+            "rows.1": "ok",
+            "latency_p95.1": "ok",
+            "latency_p99.1": "insufficient",
+            "cost_per_1k.1": "ok",
+            "calls_per_request.1": "ok",
+            "error_share.1": "ok",
+            "fallback_share.1": "ok",
+        }
+
+    def test_a_bad_day_is_told_by_each_check(self, version):
+        run = self.month(version, rows=600, ms=150.0, price=0.003)
+
+        found = {one.metric: one for one in run.measurements.all()}
+        assert found["rows.1"].verdict == "warn"
+        assert found["latency_p95.1"].verdict == "warn"
+        assert (found["latency_p95.1"].endpoint, found["latency_p95.1"].version) == ("score", version)
+        assert found["cost_per_1k.1"].verdict == "drift"
+        assert found["cost_per_1k.1"].value == pytest.approx(3.0)
+
+    def test_a_silent_day_is_no_data_and_says_what_was_usual(self, version):
+        for n in range(35):
+            self.served(version, f"{at('2026-09-01') + timedelta(days=n):%Y-%m-%d}")
+        run = planned(
+            version,
+            end="2026-10-07 00:00",
+            checks=self.CHECKS,
+            slug="operations",
+            window_hours=24,
+            baseline=AgainstPrevious(days=28),
+        )
+
+        run = executed(run)
+
+        assert run.state == Run.State.NO_DATA
+        only = run.measurements.get()
+        assert (only.metric, only.verdict, only.base_value) == ("rows.1", "no_data", 200)
+
+    def test_a_day_with_few_rows_is_widened_for_all_but_volume(self, version):
+        for n in range(36):
+            self.served(version, f"{at('2026-09-01') + timedelta(days=n):%Y-%m-%d}", rows=24)
+        run = planned(
+            version,
+            end="2026-10-07 00:00",
+            checks=self.CHECKS,
+            slug="operations",
+            window_hours=24,
+            baseline=AgainstPrevious(days=28),
+        )
+
+        run = executed(run)
+
+        found = {one.metric: one for one in run.measurements.all()}
+        assert run.data_start == at("2026-09-30")
+        assert (found["rows.1"].value, found["cost_per_1k.1"].n, found["latency_p95.1"].n) == (24, 168, 168)
+
+    def test_without_a_reference_operations_still_speak(self, db):
+        version = make_version(features=[("income", "number"), ("age", "number")])
+        run = self.month(version)
+
+        assert run.state == Run.State.DONE
+        assert run.summary["worst"] == "insufficient"
+
+
+def test_inputs_of_a_version_without_reference_are_insufficient(db):
+    version = make_version(features=[("income", "number"), ("age", "number")])
+    week(version)
+
+    run = executed(planned(version))
+
+    assert {(one.verdict, one.reason) for one in run.measurements.all()} == {("insufficient", "no_reference")}
+
+
+def test_each_version_is_compared_on_its_own_grid(version):
+    other = make_version(version.model, features=[("income", "number"), ("age", "number")])
+    make_reference(other, features(5_000, shift=1.0))
+    week(version, shift=0.0)
+    week(other, shift=1.0)
+
+    run = executed(planned(version, checks=Checks(input_drift=InputDrift())))
+
+    assert {(one.version_id, one.feature, one.verdict) for one in run.measurements.all()} == {
+        (each.pk, name, "ok") for each in (version, other) for name in ("income", "age")
+    }
+
+
+def test_the_days_before_can_be_the_baseline(version):
+    week(version, first="2026-09-10", days=20, rows=100)
+    week(version, first="2026-10-07", days=1, rows=500, shift=1.0)
+    run = planned(
+        version, checks=Checks(input_drift=InputDrift()), window_hours=24, baseline=AgainstPrevious(days=28)
+    )
+
+    income = rows_of(executed(run))["psi.1", "", "income"]
+
+    assert (income.n, income.base_n, income.verdict) == (500, 2_000, "drift")
+
+
+def test_two_windows_of_drift_open_an_alert(version):
+    week(version, shift=1.5)
+    monitor = make_monitor(version.model, checks=INPUTS)
+    for end in ("2026-10-07 00:00", "2026-10-08 00:00"):
+        executed(make_run(monitor, end=end, state=Run.State.PLANNED))
+
+    assert Alert.objects.get().family == Alert.Family.DRIFT
+
+
+def test_what_is_not_a_number_is_never_stored(version):
+    run = make_run(make_monitor(version.model), end=END)
+    finding = execution.Finding(
+        "cost", "cost_per_1k.1", value=float("nan"), low=2.0, high=1.0, gap=float("inf"), details={"a": {"b": np.nan}}
+    )
+
+    row = saving._measurement(run, finding)
+
+    assert (row.value, row.reason, row.gap, row.details) == (None, "not_finite", None, {"a": {"b": None}})
+    assert (row.low, row.high) == (1.0, 2.0)
+
+
+def test_details_over_four_kilobytes_go_without_their_histogram(version):
+    run = make_run(make_monitor(version.model), end=END)
+    details = {"p_value": 0.1, "histogram": {"labels": ["x" * 40] * 200}}
+
+    row = saving._measurement(run, execution.Finding("input_drift", "psi.1", value=0.0, details=details))
+
+    assert row.details == {"p_value": 0.1}
