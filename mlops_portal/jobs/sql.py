@@ -45,11 +45,13 @@ ON CONFLICT (kind, key) WHERE state IN ('queued', 'running')
 """
 _TAKE_OVER = """
 DO UPDATE SET again = (jobs_job.state = 'running'),
-    not_before = CASE
-        WHEN jobs_job.state = 'queued' AND jobs_job.attempts = 0 AND excluded.not_before < jobs_job.not_before
-        THEN excluded.not_before ELSE jobs_job.not_before END,
-    priority = CASE WHEN excluded.priority < jobs_job.priority THEN excluded.priority ELSE jobs_job.priority END
-"""
+    not_before = CASE WHEN {sooner} THEN excluded.not_before ELSE jobs_job.not_before END,
+    priority = CASE WHEN {more_urgent} THEN excluded.priority ELSE jobs_job.priority END
+WHERE (jobs_job.state = 'running' AND NOT jobs_job.again) OR ({sooner}) OR ({more_urgent})
+""".replace(
+    "{sooner}",
+    "jobs_job.state = 'queued' AND jobs_job.attempts = 0 AND excluded.not_before < jobs_job.not_before",
+).replace("{more_urgent}", "excluded.priority < jobs_job.priority")  # a sweep that orders the same again writes nothing
 _LEAVE = "DO NOTHING"
 
 _CLAIM = """

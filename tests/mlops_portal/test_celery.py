@@ -61,6 +61,17 @@ def test_the_sweep_that_beat_rings_creates_what_is_due(wired):
     assert WorkerBeat.objects.get().worker == WorkerBeat.SWEEP
 
 
+@pytest.mark.django_db
+def test_any_ring_sweeps_if_nobody_else_has(wired, rings):
+    wired.sweeps.append(lambda now, *, drain: queue.enqueue("t.work", "k"))
+
+    tasks.ring("deliver")
+    tasks.ring("deliver")
+
+    assert Job.objects.count() == 1
+    assert WorkerBeat.objects.get().worker == WorkerBeat.SWEEP
+
+
 def test_beat_rings_the_sweep_and_every_queue_and_its_rings_do_not_pile_up():
     schedule = celery.schedule()
 

@@ -347,7 +347,7 @@ def test_a_drain_tries_what_was_quarantined_before_it(wired):
     queue.enqueue("t.work", "k")
     wired.handlers["t.work"] = lambda lease: None
 
-    assert worker.drain(ALL) == worker.Drained(jobs=1)
+    assert worker.drain(ALL, timeout_s=20) == worker.Drained(jobs=1)
 
 
 @pytest.mark.django_db
