@@ -6,7 +6,7 @@ import numpy as np
 
 from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid import SCORE_CELLS, NumericGrid, ScoreGrid, score_cell
-from monitoring.stats.profile.kernel import count_cells
+from monitoring.stats.profile.kernel import blocks, count_cells
 
 _LARGEST = float(np.finfo(np.float64).max)
 _SAFE = 1e150
@@ -58,7 +58,7 @@ def count_numeric(values: FloatArray, grid: NumericGrid | ScoreGrid) -> NumericP
     else:
         counts = count_cells(finite, grid)
     minimum, maximum = (float(inside.min()), float(inside.max())) if len(inside) else (None, None)
-    mean, m2 = _moments(inside)
+    mean, m2 = _moments(inside, max(abs(minimum or 0.0), abs(maximum or 0.0)))
     return NumericProfile(
         counts=counts,
         n=len(inside),
@@ -72,16 +72,15 @@ def count_numeric(values: FloatArray, grid: NumericGrid | ScoreGrid) -> NumericP
     )
 
 
-def _moments(finite: FloatArray) -> tuple[float | None, float]:
+def _moments(finite: FloatArray, largest: float) -> tuple[float | None, float]:
     """Return mean and sum of squared deviations; a sum beyond the largest float is capped there."""
     if not len(finite):
         return None, 0.0
-    largest = float(np.abs(finite).max())
     unit = largest if largest > _SAFE else 1.0
     mean = float((finite / unit).mean()) if unit != 1.0 else float(finite.mean())
-    deviations = finite / unit - mean if unit != 1.0 else finite - mean
-    with np.errstate(over="ignore"):
-        return mean * unit, min(float(np.dot(deviations, deviations)) * unit * unit, _LARGEST)
+    deviations = (block / unit - mean if unit != 1.0 else block - mean for block in blocks(finite))
+    squares = sum(float(np.dot(part, part)) for part in deviations)
+    return mean * unit, min(squares * unit * unit, _LARGEST)
 
 
 def capped(values: FloatArray) -> FloatArray:

@@ -139,6 +139,17 @@ def test_a_large_column_is_counted_exactly_as_by_sorting(draw):
     assert counts.tolist() == np.diff(below, prepend=0, append=len(values)).tolist()
 
 
+def test_a_column_of_several_blocks_is_counted_whole():
+    values = np.random.default_rng(8).normal(5, 2, 300_000)
+    grid = numeric_edges(values[:5_000])
+
+    counted = count_numeric(values, grid)
+
+    below = np.searchsorted(np.sort(values), grid.edges, "left")
+    assert counted.counts.tolist() == np.diff(below, prepend=0, append=len(values)).tolist()
+    assert (counted.mean, counted.std) == pytest.approx((values.mean(), values.std(ddof=1)))
+
+
 def test_a_large_column_without_reference_is_counted():
     counts = count_cells(np.zeros(2 * SMALL), numeric_edges(np.array([np.nan])))
 
