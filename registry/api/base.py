@@ -12,7 +12,7 @@ from rest_framework.views import APIView
 from mlops_portal.kit.api import Cursor, only_parameters
 from registry.actors import KeyPrincipal
 from registry.models import RegisteredModel, User
-from registry.permissions import Permission, require_view
+from registry.permissions import Permission, require, require_view
 
 IDEMPOTENCY = OpenApiParameter(
     "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="New for each intent."
@@ -53,6 +53,11 @@ def models_of(request: Request) -> QuerySet[RegisteredModel]:
     """The models the caller may see."""
     visible = RegisteredModel.objects.visible_to(caller(request)).live()
     return visible.select_related("team", "owner", "deputy")
+
+
+def may_write(request: Request, model: RegisteredModel, permission: Permission = Permission.INVENTORY_EDIT) -> None:
+    """Refuse before the body is looked at; the verb asks again."""
+    require(caller(request), permission, model.team)
 
 
 def caller(request: Request) -> User | KeyPrincipal:

@@ -14,8 +14,9 @@ from mlops_portal.kit.conditions import if_match, once, replayed, tagged
 from mlops_portal.kit.errors import Invalid
 from registry import inventory
 from registry.api import documents
-from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, models_of, page
+from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page
 from registry.models import Endpoint
+from registry.permissions import Permission, require_somewhere
 
 
 class EndpointList(InventoryView):
@@ -45,6 +46,7 @@ class EndpointList(InventoryView):
     )
     def post(self, request: Request) -> Response:
         """Note a place where a model is served."""
+        require_somewhere(caller(request), Permission.INVENTORY_EDIT)
         intent = once(request)
         values = body(request, documents.EndpointBody)
         slug = values.pop("model")
@@ -75,6 +77,7 @@ class EndpointDetail(InventoryView):
     def patch(self, request: Request, slug: str) -> Response:
         """Change what describes the endpoint."""
         endpoint = _endpoint(request, slug)
+        may_write(request, endpoint.model)
         base = if_match(request)
         patch = body(request, documents.EndpointPatch)
         return _shown_endpoint(inventory.edit_endpoint(endpoint, patch, base=base, by=caller(request), now=clock.now()))

@@ -15,8 +15,9 @@ from mlops_portal.kit.errors import Fault, Invalid
 from registry import inventory, listing
 from registry.actors import KeyPrincipal
 from registry.api import documents
-from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, models_of, page
+from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page
 from registry.models import Feature, RegisteredModel, Team, User
+from registry.permissions import Permission, require_somewhere
 
 
 class ModelList(InventoryView):
@@ -43,6 +44,7 @@ class ModelList(InventoryView):
     )
     def post(self, request: Request) -> Response:
         """Register a model, with its features if they are given."""
+        require_somewhere(caller(request), Permission.INVENTORY_EDIT)
         intent = once(request)
         values = body(request, documents.ModelBody)
         team = _team(request, values.pop("team", ""))
@@ -68,6 +70,7 @@ class ModelDetail(InventoryView):
     def patch(self, request: Request, slug: str) -> Response:
         """Change what describes the model."""
         model = get_object_or_404(models_of(request), slug=slug)
+        may_write(request, model)
         base = if_match(request)
         patch = _people_in(body(request, documents.ModelPatch))
         return _shown(inventory.edit_model(model, patch, base=base, by=caller(request), now=clock.now()))
@@ -76,6 +79,7 @@ class ModelDetail(InventoryView):
     def delete(self, request: Request, slug: str) -> Response:
         """Delete the model; its rows stay for the audit trail."""
         model = get_object_or_404(models_of(request), slug=slug)
+        may_write(request, model, Permission.INVENTORY_REMOVE)
         inventory.delete_model(model, base=if_match_given(request), by=caller(request), now=clock.now())
         return Response(status=204)
 
@@ -96,6 +100,7 @@ class FeatureList(InventoryView):
     def put(self, request: Request, slug: str) -> Response:
         """Replace the current list; versions keep the copies they have. `If-Match` may be sent."""
         model = get_object_or_404(models_of(request), slug=slug)
+        may_write(request, model)
         base, drafts = if_match_given(request), documents.drafts(body(request, documents.FeaturesBody)["features"])
         rows = inventory.set_features(model, drafts, base=base, by=caller(request), now=clock.now())
         return tagged(Response(documents.features(rows)), model.lock_version)

@@ -12,7 +12,7 @@ from mlops_portal.kit.api import Cursor
 from mlops_portal.kit.conditions import once, replayed
 from registry import inventory
 from registry.api import documents
-from registry.api.base import IDEMPOTENCY, InventoryView, body, caller, models_of, page
+from registry.api.base import IDEMPOTENCY, InventoryView, body, caller, may_write, models_of, page
 from registry.models import Feature, ModelVersion
 
 NUMBER_LIMIT = 2**31 - 1  # what the column holds
@@ -39,6 +39,7 @@ class VersionList(InventoryView):
     def post(self, request: Request, slug: str) -> Response:
         """Register the next version."""
         model = get_object_or_404(models_of(request), slug=slug)
+        may_write(request, model)
         intent = once(request)
         values = body(request, documents.VersionBody)
         if row := intent.made(ModelVersion.objects.filter(model=model)):
@@ -79,6 +80,7 @@ class VersionFeatureList(InventoryView):
     def put(self, request: Request, slug: str, number: int) -> Response:
         """Replace the list; once traffic has come only privacy (stricter), tolerances and descriptions change."""
         version = _version(request, slug, number)
+        may_write(request, version.model)
         drafts = documents.drafts(body(request, documents.FeaturesBody)["features"])
         rows = inventory.set_version_features(version, drafts, by=caller(request), now=clock.now())
         return Response(documents.features(rows))

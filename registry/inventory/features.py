@@ -13,6 +13,7 @@ from mlops_portal.kit.errors import Conflict, Fault, Stale
 from registry import audit
 from registry.actors import Actor
 from registry.models import Feature, ModelVersion, RegisteredModel
+from registry.models.feature import FeatureQuerySet
 from registry.permissions import Permission, require
 from registry.rules import Checked, as_invalid, is_printable_name
 
@@ -89,8 +90,7 @@ def set_features(
     model.refresh_from_db(fields=["lock_version", "updated_at"])
     before = {feature.name: FeatureDraft.of(feature) for feature in model.features.current()}
     changes = _changes(before, {draft.name: draft for draft in checked})
-    Feature.objects.current().filter(model=model).delete()
-    rows = write_list(model, None, checked)
+    rows = _replace(Feature.objects.current().filter(model=model), model, None, checked)
     if changes:
         audit.record("features.changed", model, by=by, now=now, team=model.team, changes=changes)
     return rows
@@ -113,8 +113,7 @@ def set_version_features(
     if version.schema_frozen_at is not None:
         _require_unfrozen(before, after)
     changes = _changes(before, after)
-    version.features.all().delete()
-    rows = write_list(version.model, version, checked)
+    rows = _replace(Feature.objects.filter(version=version), version.model, version, checked)
     if changes:
         audit.record("features.changed", version, by=by, now=now, team=version.model.team, changes=changes)
     return rows
@@ -127,6 +126,25 @@ def write_list(model: RegisteredModel, version: ModelVersion | None, drafts: Seq
         for position, draft in enumerate(drafts)
     ]
     return list(Feature.objects.bulk_create(rows))
+
+
+def _replace(
+    present: FeatureQuerySet, model: RegisteredModel, version: ModelVersion | None, drafts: Sequence[FeatureDraft]
+) -> list[Feature]:
+    """Make the list what the drafts say; a feature that keeps its name keeps its row."""
+    rows = {feature.name: feature for feature in present}
+    wanted = {draft.name for draft in drafts}
+    present.exclude(name__in=wanted).delete()
+    made = []
+    for position, draft in enumerate(drafts):
+        columns = _columns(draft) | {"position": position}
+        row = rows.get(draft.name)
+        if row is None:
+            made.append(Feature(model=model, version=version, **columns))
+        elif any(getattr(row, name) != value for name, value in columns.items()):
+            Feature.objects.filter(pk=row.pk).update(**columns)
+    Feature.objects.bulk_create(made)
+    return list(present.order_by("position", "name"))
 
 
 def check_drafts(drafts: Sequence[FeatureDraft]) -> list[FeatureDraft]:

@@ -20,8 +20,10 @@ from registry.permissions.table import (
     granted,
     has,
     require,
+    require_somewhere,
     require_view,
     ruling,
+    somewhere,
     standings,
 )
 from registry.permissions.teams import (
@@ -29,6 +31,7 @@ from registry.permissions.teams import (
     change_member,
     create_team,
     edit_team,
+    last_maintainer,
     may_change_member,
     remove_member,
 )
@@ -58,13 +61,16 @@ __all__ = [
     "has",
     "issue_key",
     "key_from_request",
+    "last_maintainer",
     "may_change_member",
     "remove_member",
     "require",
     "require_scope",
+    "require_somewhere",
     "require_view",
     "revoke_key",
     "rotate_key",
     "ruling",
+    "somewhere",
     "standings",
 ]

@@ -225,6 +225,26 @@ def ruling(actor: Actor, permission: Permission, team: Team | None) -> Ruling:
     return YES if granted(held, permission) else refused(_role_reason(held, permission, team))
 
 
+def require_somewhere(actor: User | KeyPrincipal, permission: Permission) -> None:
+    """Raise Refused unless the actor holds the permission in any team at all."""
+    require_view(actor, permission)
+    somewhere(actor, permission).require()
+
+
+def somewhere(actor: User | KeyPrincipal, permission: Permission) -> Ruling:
+    """Whether the actor holds the permission in any team at all."""
+    if isinstance(actor, KeyPrincipal):
+        if not _in_scope(actor, permission):
+            return refused(_scope_reason(actor, permission))
+        return YES if granted(actor.standings, permission) else refused(_role_reason(actor.standings, permission, None))
+    everywhere = standings(actor, None)
+    memberships = Membership.objects.filter(user=actor) if actor.is_active else Membership.objects.none()
+    held = [everywhere, *(frozenset(member_standings(membership)) for membership in memberships)]
+    if any(granted(each, permission) for each in held):
+        return YES
+    return refused(_role_reason(frozenset().union(*held), permission, None))
+
+
 def _in_scope(principal: KeyPrincipal, permission: Permission) -> bool:
     return any(permission in SCOPE_PERMISSIONS[Scope(scope)] for scope in principal.scopes)
 

@@ -74,9 +74,15 @@ def may_change_member(by: Actor, membership: Membership, *, role: str | None) ->
     answer = ruling(by, Permission.MEMBER_MANAGE, membership.team)
     if not answer:
         return answer
-    loses = membership.role == Role.MAINTAINER and role != Role.MAINTAINER
-    others = Membership.objects.filter(team=membership.team, role=Role.MAINTAINER).exclude(pk=membership.pk)
-    return not_now(MAINTAINER_IS_NEEDED) if loses and not others.exists() else YES
+    if role == Role.MAINTAINER:
+        return YES
+    return last_maintainer(membership, Membership.objects.filter(team=membership.team, role=Role.MAINTAINER).count())
+
+
+def last_maintainer(membership: Membership, maintainers: int) -> Ruling:
+    """Whether the team, which has so many maintainers, can spare the member in that role."""
+    is_last = membership.role == Role.MAINTAINER and maintainers <= 1
+    return not_now(MAINTAINER_IS_NEEDED) if is_last else YES
 
 
 @transaction.atomic

@@ -16,14 +16,13 @@ from mlops_portal.kit import clock
 from mlops_portal.kit.htmx import HtmxRequest
 from registry import permissions
 from registry import sign_in as signing
-from registry.forms import (
+from registry.forms import obey, status
+from registry.forms.account import (
     FirstAdministratorForm,
     LookForm,
     PasswordChangeForm,
     PasswordForm,
     SignInForm,
-    obey,
-    status,
 )
 from registry.models import Membership, User
 from registry.views.request import SignedInRequest

@@ -73,9 +73,7 @@ def test_a_key_used_for_another_body_is_refused(writer):
 def test_the_same_idempotency_key_of_another_team_is_another_intent(writer, other_team):
     post(writer, MODELS, {"name": "A", "task": "ranking"})
 
-    answer = post(
-        api(make_key(team=other_team, scopes=["registry"])), MODELS, {"name": "B", "task": "ranking"}
-    )
+    answer = post(api(make_key(team=other_team, scopes=["registry"])), MODELS, {"name": "B", "task": "ranking"})
 
     assert answer.status_code == 201
 
@@ -395,9 +393,7 @@ def test_an_endpoint_that_will_not_do_is_refused(writer, team, other_team, chang
     make_model(team=team, slug="credit")
     make_model(team=other_team, slug="theirs")
 
-    answer = post(
-        writer, "/api/v1/endpoints", {"slug": "e", "model": "credit", "environment": "production"} | change
-    )
+    answer = post(writer, "/api/v1/endpoints", {"slug": "e", "model": "credit", "environment": "production"} | change)
 
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, pointer)
 
