@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from monitoring.checks.base import Finding, Gates
 from monitoring.stats import gates as rules
-from monitoring.stats.results import Verdict
+from monitoring.stats.results import Reason, Verdict
 
 MAX_SEGMENT_FINDINGS = 50
 SEVERITY = (
@@ -32,7 +32,7 @@ def judge(findings: Sequence[Finding], *, q: float = rules.FALSE_DISCOVERY_RATE,
         _judged(one, one.gates, p_accepted=is_evident.get(id(one.gates), False)) if one.gates else one
         for one in findings
     ]
-    return _ranked(_without_quiet_segments(judged), top)
+    return _ranked(_with_largest_segments([one for one in judged if one is not None]), top)
 
 
 def worst(findings: Sequence[Finding]) -> Verdict:
@@ -46,23 +46,26 @@ def _is_comparable(gates: Gates) -> bool:
     return seen.value is not None and seen.n_cur >= rules.MIN_WINDOW and seen.n_ref >= rules.MIN_REFERENCE
 
 
-def _judged(finding: Finding, gates: Gates, *, p_accepted: bool) -> Finding:
+def _judged(finding: Finding, gates: Gates, *, p_accepted: bool) -> Finding | None:
+    """Return the finding with its verdict; None for a segment that does not breach."""
     seen = gates.divergence
     verdict = rules.drift_verdict(seen, p_accepted, gates.warn, gates.drift)
+    if finding.segment and verdict not in rules.BREACHES:
+        return None
     is_hard = verdict == Verdict.drift and gates.hard_break is not None and (seen.value or 0.0) >= gates.hard_break
-    reason = "too_few" if verdict == Verdict.insufficient and not finding.reason else finding.reason
+    reason = Reason.too_few if verdict == Verdict.insufficient and not finding.reason else finding.reason
     return replace(finding, verdict=verdict, hard=is_hard, reason=reason, gates=None)
 
 
-def _without_quiet_segments(findings: Sequence[Finding]) -> list[Finding]:
-    whole = [finding for finding in findings if not finding.segment or finding.check_key != "input_drift"]
-    segments = [
-        finding
-        for finding in findings
-        if finding.segment and finding.check_key == "input_drift" and finding.verdict in rules.BREACHES
-    ]
+def _with_largest_segments(findings: Sequence[Finding]) -> list[Finding]:
+    whole = [one for one in findings if not _is_segment_drift(one)]
+    segments = [one for one in findings if _is_segment_drift(one)]
     segments.sort(key=lambda finding: (-finding.excess, finding.feature, finding.segment))
     return whole + segments[:MAX_SEGMENT_FINDINGS]
+
+
+def _is_segment_drift(finding: Finding) -> bool:
+    return bool(finding.segment) and finding.check_key == "input_drift"
 
 
 def _ranked(findings: Sequence[Finding], top: int) -> list[Finding]:

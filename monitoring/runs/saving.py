@@ -42,11 +42,12 @@ def save(run: Run, loaded: Loaded, findings: Sequence[Finding], now: datetime) -
         former_row.update(is_latest=False, state=Run.State.SUPERSEDED, dirty_at=None, dirty_rows=0)
         Measurement.objects.filter(run=former.pk).update(is_latest=False)
     row = Run.objects.filter(pk=run.pk)
-    row.update(**_fields(loaded, findings, digest, now))
+    written = _fields(loaded, findings, digest, now)
+    row.update(**written)
     # The row is written before the days are looked at again: whoever adds traffic writes both the other way round,
     # so one of the two sees the other.
     _mark_if_moved(row, loaded, now)
-    run.refresh_from_db(fields=["state", "quiet", "rows"])
+    run.state, run.rows, run.is_latest = written["state"], written["rows"], True
     measurements = Measurement.objects.bulk_create([_measurement(run, finding) for finding in findings])
     alerts.observe_run(run, measurements, now=now)
 
