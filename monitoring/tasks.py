@@ -1,0 +1,45 @@
+"""Background work of monitoring: each handler turns a payload into one domain call."""
+
+from collections.abc import Callable
+from datetime import date
+from uuid import UUID
+
+from mlops_portal.jobs.queue import Lease
+from mlops_portal.kit import clock
+from monitoring import runs
+from monitoring.traffic import chunks, compaction, outcomes
+
+
+def compact(lease: Lease) -> None:
+    compaction.compact(UUID(lease.payload["model"]), lease)
+
+
+def consolidate(lease: Lease) -> None:
+    compaction.consolidate(UUID(lease.payload["version"]), date.fromisoformat(lease.payload["day"]), lease)
+
+
+def match_parked(lease: Lease) -> None:
+    outcomes.match_parked(UUID(lease.payload["model"]), lease)
+
+
+def expire(lease: Lease) -> None:
+    day = lease.payload["day"]
+    chunks.expire_day(UUID(lease.payload["model"]), date.fromisoformat(day) if day else None, lease, clock.now())
+
+
+def execute_run(lease: Lease) -> None:
+    runs.execute(UUID(lease.payload["run"]), lease)
+
+
+def tidy(lease: Lease) -> None:
+    chunks.tidy(clock.now())
+
+
+JOBS: dict[str, Callable[[Lease], None]] = {
+    "monitoring.compact": compact,
+    "monitoring.consolidate": consolidate,
+    "monitoring.execute_run": execute_run,
+    "monitoring.expire": expire,
+    "monitoring.match_parked": match_parked,
+    "monitoring.tidy": tidy,
+}

@@ -1,0 +1,207 @@
+"""Chunk files: Parquet with page checksums, named by the hash of their bytes, visible whole or not at all."""
+
+import errno
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import chain
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mlops_portal.kit.faults import fault
+from monitoring.models import Chunk
+from monitoring.traffic import frames, storage
+
+ROW_GROUP_ROWS = 131_072
+COMPRESSION_LEVEL = 1
+PARKED = "parked"
+_SAMPLE_ROWS = 4096
+_PIECE = 1024 * 1024
+_DAMAGE = frozenset({None, errno.ENOENT, errno.EIO})
+_TIMES = ("predicted_at", "observed_at", "received_at")
+
+
+class DamagedChunk(Exception):
+    """The file of a chunk is gone or altered; the chunk is marked, and its profile still counts."""
+
+    def __init__(self, chunk: Chunk, reason: str) -> None:
+        super().__init__(f"chunk {chunk.path} is damaged: {reason}")
+        self.chunk = chunk
+
+
+class NotWritten(Exception):
+    """What stands on disk is not what was written: nothing of it may become visible."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkFile:
+    """A published file; first_at, last_at: of the column it is ordered by."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+    rows: int
+    first_at: datetime
+    last_at: datetime
+
+
+def folder(model_id: UUID, version_id: UUID | None, day: object) -> str:
+    """Where the chunks of a version and day lie; parked outcomes have neither."""
+    return f"{model_id}/{version_id}/{day}" if version_id else f"{model_id}/{PARKED}"
+
+
+def write(tables: Iterable[pa.Table], into: str, *, order: str) -> ChunkFile:
+    """Publish tables of one schema as one file: draft, fsync, read back, rename, fsync of the folder.
+
+    A failure at any step leaves nothing visible. Equal content gives the same name, so a retry does no harm.
+    order: the time column whose ends the chunk states.
+    """
+    of = storage.store()
+    with storage.drafting(of) as draft:
+        written = _fill(draft, tables, order)
+        fault("compact.tmp_written")
+        storage.fsync(draft)
+        fault("compact.fsynced")
+        _verify(draft, written.sha256, written.rows)
+        fault("compact.verified")
+        path = f"{into}/{written.sha256}.parquet"
+        of.publish(draft, path)
+        fault("compact.renamed")
+        of.settle(path)
+        fault("compact.dir_synced")
+    return ChunkFile(path, written.sha256, written.size_bytes, written.rows, written.first_at, written.last_at)
+
+
+def read(chunk: Chunk, columns: Sequence[str] | None = None) -> pa.Table:
+    """The rows of a chunk, every page checked against its checksum.
+
+    Raises DamagedChunk, after marking the chunk, if the file is gone, altered or holds another number of rows.
+    """
+    with opened(chunk) as file:
+        table = file.read(columns=list(columns) if columns is not None else None)
+        if len(table) != chunk.rows:
+            raise OSError(f"{len(table)} rows instead of {chunk.rows}")
+    return table
+
+
+@contextmanager
+def opened(chunk: Chunk) -> Iterator[pq.ParquetFile]:
+    """The chunk's file for reading in pieces; what goes wrong while reading marks the chunk as `read` does."""
+    try:
+        with storage.store().opened(chunk.path) as path, pq.ParquetFile(path, page_checksum_verification=True) as file:
+            yield file
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _DAMAGE:
+            raise  # too many open files, no permission: the chunk is not to blame
+        _mark(chunk)
+        raise DamagedChunk(chunk, str(error)) from error
+
+
+def _mark(chunk: Chunk) -> None:
+    readable = (Chunk.State.LIVE, Chunk.State.PARKED)
+    Chunk.objects.filter(pk=chunk.pk, state__in=readable).update(state=Chunk.State.DAMAGED)
+
+
+class _Hashing:
+    """A binary file that hashes what passes through it."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.sha256 = hashlib.sha256()
+        self.size_bytes = 0
+        self.closed = False
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        self.sha256.update(view)
+        self.size_bytes += len(view)
+        return self.file.write(view)
+
+    def tell(self) -> int:
+        return self.size_bytes
+
+    def flush(self) -> None:
+        self.file.flush()
+
+    def close(self) -> None:
+        self.flush()
+
+    def __enter__(self) -> "_Hashing":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _fill(draft: Path, tables: Iterable[pa.Table], order: str) -> ChunkFile:
+    """Write the draft; the ChunkFile it returns has no path yet."""
+    remaining = iter(tables)
+    first = next(remaining)
+    rows, ends = 0, []
+    with draft.open("wb") as file, _Hashing(file) as sink:
+        with pq.ParquetWriter(sink, first.schema, **_options(first)) as writer:
+            for table in chain([first], remaining):
+                writer.write_table(table, row_group_size=ROW_GROUP_ROWS)
+                rows += len(table)
+                moments = frames.micros(table[order])
+                ends += [moments.min(), moments.max()]
+        digest, size_bytes = sink.sha256.hexdigest(), sink.size_bytes
+    return ChunkFile("", digest, size_bytes, rows, frames.moment(min(ends)), frames.moment(max(ends)))
+
+
+def _options(table: pa.Table) -> dict[str, Any]:
+    """How each column is encoded: what repeats by dictionary, other numbers by byte planes, times by differences.
+
+    No statistics on texts: they would hold raw values outside of the pages.
+    """
+    names = table.schema.names
+    coded, encoding = [], {}
+    for name, kind in zip(names, table.schema.types, strict=True):
+        if pa.types.is_dictionary(kind) or (pa.types.is_floating(kind) and _repeats(table[name])):
+            coded.append(name)
+        elif pa.types.is_floating(kind):
+            encoding[name] = "BYTE_STREAM_SPLIT"
+        elif pa.types.is_timestamp(kind):
+            encoding[name] = "DELTA_BINARY_PACKED"
+        elif name == "request_id":
+            encoding[name] = "DELTA_BYTE_ARRAY"  # ids that count upwards shrink to nearly nothing
+    return {
+        "compression": "zstd",
+        "compression_level": COMPRESSION_LEVEL,
+        "use_dictionary": coded,
+        "column_encoding": encoding,
+        "write_page_checksum": True,
+        "write_statistics": [name for name in _TIMES if name in names],
+    }
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether so few different numbers occur that a dictionary of them is shorter; judged by a sample."""
+    step = max(1, len(column) // _SAMPLE_ROWS)
+    sample = (
+        frames.floats(column.take(pa.array(np.arange(0, len(column), step)))) if step > 1 else frames.floats(column)
+    )
+    return len(np.unique(sample)) * 2 <= len(sample)
+
+
+def _verify(draft: Path, sha256: str, rows: int) -> None:
+    """Raise NotWritten unless the file holds, byte by byte, what was written, and reads as Parquet."""
+    digest = hashlib.sha256()
+    with draft.open("rb") as file:
+        while piece := file.read(_PIECE):
+            digest.update(piece)
+    if digest.hexdigest() != sha256:
+        raise NotWritten(f"{draft.name} does not hold what was written")
+    with pq.ParquetFile(draft, page_checksum_verification=True) as stored:
+        if stored.read(columns=["id_hash"]).num_rows != rows:
+            raise NotWritten(f"{draft.name} does not hold {rows} rows")

@@ -1,0 +1,244 @@
+"""Frames: accepted records as Arrow tables, the flat form of a chunk. Features stand in columns `f.<name>`.
+
+`id_hash` finds a request id without reading texts; `content_hash` tells a repeated record from a changed one. Both are
+64 bits: the full id decides in the end, and two contents of one id meet by chance once in 10^19.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from hashlib import blake2b
+from itertools import product
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from monitoring.stats.columns import CodedColumn
+from monitoring.traffic.payload import Group
+from registry.models import Feature
+
+FEATURE = "f."
+ROW = "_row"  # which inbox row a record came with; never written, like
+KID = "_kid"  # the key of its hashed values
+HASH_BYTES = 8
+DAY_US = 86_400_000_000
+EPOCH = date(1970, 1, 1)
+
+TIME = pa.timestamp("us", tz="UTC")
+LABEL = pa.dictionary(pa.int32(), pa.string())
+_ENVELOPE: tuple[tuple[str, pa.DataType], ...] = (
+    ("request_id", pa.string()),
+    ("predicted_at", TIME),
+    ("endpoint", LABEL),
+    ("revision", pa.int32()),
+    ("score", pa.float64()),
+    ("scores", pa.string()),
+    ("prediction", LABEL),
+    ("prediction_number", pa.float64()),
+    ("action", LABEL),
+    ("latency_ms", pa.float64()),
+    ("cost", pa.float64()),
+    ("stages", LABEL),
+    ("calls", pa.int32()),
+    ("fallback", pa.bool_()),
+    ("error", LABEL),
+    ("subject_ref", pa.string()),
+    ("trace_id", pa.string()),
+    ("shadow", pa.bool_()),
+    ("received_at", TIME),
+)
+_OUTCOME: tuple[tuple[str, pa.DataType], ...] = (
+    ("request_id", pa.string()),
+    ("kind", LABEL),
+    ("value_number", pa.float64()),
+    ("value_text", pa.string()),
+    ("weight", pa.float64()),
+    ("observed_at", TIME),
+    ("predicted_at", TIME),
+    ("received_at", TIME),
+)
+HASHES = (("id_hash", pa.uint64()), ("content_hash", pa.uint64()))
+OUTCOME_SCHEMA = pa.schema([*_OUTCOME, *HASHES])
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A stored feature: its name and whether its values are numbers."""
+
+    name: str
+    is_number: bool
+
+    @property
+    def field(self) -> tuple[str, pa.DataType]:
+        return FEATURE + self.name, pa.float64() if self.is_number else LABEL
+
+
+def columns_of(version_ids: Iterable[UUID]) -> dict[UUID, tuple[Column, ...]]:
+    """The stored features of each version, in the order of its list; dropped ones have no column."""
+    found: dict[UUID, tuple[Column, ...]] = dict.fromkeys(version_ids, ())
+    rows = Feature.objects.filter(version__in=found).exclude(privacy=Feature.Privacy.DROP)
+    numeric = (Feature.Dtype.NUMBER, Feature.Dtype.INTEGER, Feature.Dtype.TIMESTAMP)
+    for version_id, name, dtype in rows.order_by("position", "name").values_list("version", "name", "dtype"):
+        found[version_id] = (*found[version_id], Column(name, dtype in numeric))
+    return found
+
+
+def prediction_schema(columns: Sequence[Column]) -> pa.Schema:
+    """The schema of a version's prediction chunks."""
+    return pa.schema([*_ENVELOPE, *HASHES, *(column.field for column in columns)])
+
+
+def of_predictions(group: Group, columns: Sequence[Column], row: int) -> pa.Table:
+    """The predictions of one inbox row; what the version does not declare is left out, what lacks is null."""
+    arrays = {name: _array(group.column(name), kind) for name, kind in _plain(_ENVELOPE)}
+    if not arrays["prediction_number"].null_count:
+        arrays["prediction"] = pa.nulls(group.rows, pa.string())  # it would repeat the number as text
+    arrays |= _hashes(group)
+    for column in columns:
+        name, kind = column.field
+        values = group.features.get(column.name)
+        arrays[name] = pa.nulls(group.rows, _raw(kind)) if values is None else _array(values, _raw(kind))
+    return pa.table(arrays | _ours(group, row))
+
+
+def of_outcomes(group: Group, row: int) -> pa.Table:
+    """The outcomes of one inbox row."""
+    arrays = {name: _array(group.column(name), kind) for name, kind in _plain(_OUTCOME)}
+    arrays |= _hashes(group)
+    return pa.table(arrays | _ours(group, row))
+
+
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """The tables one below the other; labels of one column share one dictionary."""
+    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def finished(table: pa.Table, schema: pa.Schema, order: str) -> pa.Table:
+    """The table as a chunk holds it: in the order of a time, texts that repeat coded, without what is only ours."""
+    table = table.select(schema.names)
+    moments = micros(table[order])
+    if (np.diff(moments) < 0).any():
+        table = table.take(pa.array(np.argsort(moments, kind="stable")))
+    coded = [column.combine_chunks() for column in table.columns]
+    coded = [
+        array.dictionary_encode() if field.type == LABEL and array.type != LABEL else array
+        for array, field in zip(coded, schema, strict=True)
+    ]
+    return pa.table(coded, schema=schema)
+
+
+def days_of(table: pa.Table) -> np.ndarray:
+    """The UTC day of each prediction, as days since 1970."""
+    return micros(table["predicted_at"]) // DAY_US
+
+
+def split(table: pa.Table) -> Iterator[tuple[date, bool, str, pa.Table]]:
+    """The rows of each UTC day of prediction, shadow flag and hash key, in the order they came."""
+    for day, of_day in _by_day(table).items():
+        shadows, kids = of_day["shadow"].unique(), of_day[KID].unique()
+        for shadow, kid in product(shadows.to_pylist(), sorted(kids.to_pylist())):
+            part = of_day
+            if len(shadows) > 1 or len(kids) > 1:
+                part = of_day.filter(pc.and_(pc.equal(of_day["shadow"], shadow), pc.equal(of_day[KID], kid)))
+            if len(part):
+                yield day, shadow, kid, part
+
+
+def _by_day(table: pa.Table) -> dict[date, pa.Table]:
+    days = days_of(table)
+    present = np.unique(days)
+    if len(present) == 1:
+        return {as_date(present[0]): table}
+    return {as_date(day): table.take(pa.array(np.flatnonzero(days == day))) for day in present}
+
+
+def as_date(day: int) -> date:
+    """The date of a day counted from 1970."""
+    return EPOCH + timedelta(days=int(day))
+
+
+def as_day(day: date) -> int:
+    """How many days after 1970 a date lies."""
+    return (day - EPOCH).days
+
+
+def micros(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of times as microseconds since 1970; null is 0."""
+    whole = column.cast(pa.int64())
+    return (pc.fill_null(whole, 0) if whole.null_count else whole).to_numpy()
+
+
+def moment(us: int) -> datetime:
+    """The aware moment of microseconds since 1970."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(us))
+
+
+def hashes(table: pa.Table, name: str = "id_hash") -> np.ndarray:
+    """A hash column as uint64."""
+    return table[name].to_numpy()
+
+
+def id_hashes(ids: Sequence[str]) -> np.ndarray:
+    """The 64-bit hash of each request id."""
+    digests = b"".join([blake2b(one.encode(), digest_size=HASH_BYTES).digest() for one in ids])
+    return np.frombuffer(digests, dtype="<u8")
+
+
+def floats(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of numbers as float64, NaN for null."""
+    return np.asarray(column.to_numpy(), dtype=np.float64)
+
+
+def coded(column: pa.ChunkedArray) -> CodedColumn:
+    """A column of text as codes and values."""
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(array, pa.ChunkedArray):  # no row at all
+        return CodedColumn(np.zeros(0, dtype=np.int32), ())
+    if not pa.types.is_dictionary(array.type):
+        array = array.dictionary_encode()
+    codes = pc.fill_null(array.indices, -1).to_numpy(zero_copy_only=False)
+    return CodedColumn(codes, tuple(array.dictionary.to_pylist()))
+
+
+def feature_columns(table: pa.Table) -> Mapping[str, Any]:
+    """The features of a frame as `stats.profile.build` reads them."""
+    return {
+        name.removeprefix(FEATURE): coded(table[name])
+        if pa.types.is_dictionary(table.schema.field(name).type)
+        else floats(table[name])
+        for name in table.column_names
+        if name.startswith(FEATURE)
+    }
+
+
+def _plain(envelope: Iterable[tuple[str, pa.DataType]]) -> Iterable[tuple[str, pa.DataType]]:
+    return ((name, _raw(kind)) for name, kind in envelope)
+
+
+def _raw(kind: pa.DataType) -> pa.DataType:
+    """Text is coded once for the whole chunk, not once per inbox row."""
+    return pa.string() if kind == LABEL else kind
+
+
+def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    first = values[0]
+    if values[-1] is first and kind != pa.string() and values.count(first) == len(values):
+        return pa.nulls(len(values), kind) if first is None else pa.repeat(pa.scalar(first, kind), len(values))
+    if kind == TIME:
+        return pa.array(values, pa.int64()).cast(TIME)
+    return pa.array(values, kind, from_pandas=True)
+
+
+def _ours(group: Group, row: int) -> dict[str, pa.Array]:
+    return {ROW: pa.repeat(pa.scalar(row, pa.int32()), group.rows), KID: pa.repeat(group.kid, group.rows)}
+
+
+def _hashes(group: Group) -> dict[str, pa.Array]:
+    content = b"".join([digest[:HASH_BYTES] for digest in group.columns["content_hash"]])
+    return {
+        "id_hash": pa.array(id_hashes(group.columns["request_id"])),
+        "content_hash": pa.array(np.frombuffer(content, dtype="<u8")),
+    }
