@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.db.models import Count, DurationField, F, Min, Sum
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from mlops_portal import readiness_checks
@@ -22,11 +23,11 @@ STEPS = {
 }
 
 
-def registry(now: datetime) -> CollectorRegistry:
-    """A fresh registry that holds the figures of this moment and nothing of the process."""
+def generate(now: datetime) -> bytes:
+    """The text of /metrics: the figures of this moment, and nothing of the process."""
     fresh = CollectorRegistry(auto_describe=False)
     fresh.register(_Figures(now))
-    return fresh
+    return generate_latest(fresh)
 
 
 class _Figures(Collector):

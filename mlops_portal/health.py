@@ -7,7 +7,7 @@ from functools import wraps
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from mlops_portal import figures, readiness_checks
 from mlops_portal.kit import api, clock, peer
@@ -49,7 +49,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 @require_safe
 @for_operators
 def metrics(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(generate_latest(figures.registry(clock.now())), content_type=CONTENT_TYPE_LATEST)
+    return HttpResponse(figures.generate(clock.now()), content_type=CONTENT_TYPE_LATEST)
 
 
 def _require_operator(request: HttpRequest) -> None:

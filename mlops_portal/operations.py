@@ -20,6 +20,7 @@ TITLES = {
     "monitoring.reprofile": "Profile anew",
     "monitoring.execute_run": "Measure a window",
     "monitoring.expire": "Delete expired traffic",
+    "monitoring.tidy": "Tidy up files",
     "monitoring.backfill": "Bring in history",
     "registry.deliver_message": "Deliver a message",
 }
