@@ -81,7 +81,9 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
     first, until = _date(run.window_end - reach), _date(run.window_end)
     pins = pin(run.model_id, first, until, with_labels=config.checks.performance is not None)
     served = pins.versions(_date(run.window_start), until)
-    versions = list(ModelVersion.objects.filter(pk__in=served).order_by("number")) if served else []
+    versions = (
+        list(ModelVersion.objects.filter(pk__in=served).select_related("model").order_by("number")) if served else []
+    )
     references = _references(versions, config)
     profiles = _profiles(run, config, pins, versions) if _reads_profiles(config) else {}
     labels = _labels(run, config, pins, versions) if config.checks.performance else {}

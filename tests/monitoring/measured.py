@@ -28,6 +28,7 @@ from monitoring.models import (
     VersionTraffic,
 )
 from monitoring.models import Grid as GridRow
+from monitoring.models import LabelProfile as LabelRow
 from monitoring.stats.columns import Column
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import CostProfile, LabelProfile, LatencyProfile, Operations, build, dumps
@@ -249,3 +250,23 @@ def executed(run: Run, *, now: datetime | None = None) -> Run:
     runs.execute(run.pk, lease_of(run), now=now or run.window_end + timedelta(minutes=5))
     run.refresh_from_db()
     return run
+
+
+def add_labels(version: ModelVersion, day: date, joined: LabelProfile, *, delay_s: float | None = 3600.0) -> None:
+    """What the join of a day with its outcomes came to, as `outcomes.label_profile` keeps it."""
+    manifest = DayManifest.objects.get(version=version, day=day)
+    DayManifest.objects.filter(pk=manifest.pk).update(
+        label_generation=F("label_generation") + 1, labels=joined.n_labelled
+    )
+    LabelRow.objects.create(
+        version=version,
+        day=day,
+        signal="truth",
+        generation=manifest.generation,
+        label_generation=manifest.label_generation + 1,
+        rows=joined.rows,
+        labelled=joined.n_labelled,
+        delay_p95_s=delay_s,
+        blob=joined.dumps(),
+    )
+    windows.mark_dirty(version.model_id, day, joined.n_labelled, at("2026-11-20"), labels=True)

@@ -19,15 +19,19 @@ from monitoring.checks.config import (
     InputDrift,
     Latency,
     OutputDrift,
+    Performance,
     Volume,
 )
 from monitoring.models import Alert, DayManifest, Measurement, Reference, Run
 from monitoring.runs import execution, saving
+from monitoring.stats.grid import Grid
+from monitoring.stats.profile import build_labels
 from monitoring.stats.results import Verdict
 from registry.models import AuditEntry
 from tests.factories import NOON, make_version
 from tests.monitoring.measured import (
     add_chunk,
+    add_labels,
     at,
     executed,
     lease_of,
@@ -471,6 +475,123 @@ class TestOperations:
         assert run.summary["worst"] == "insufficient"
 
 
+class TestPerformance:
+    """A binary model whose outcomes come an hour after the predictions."""
+
+    CHECKS = Checks(performance=Performance())
+
+    def joined(self, version, rows: int, skill: float, *, known: int | None = None, seed: int = 1):
+        grid = Grid.loads(bytes(Reference.objects.get(version=version).grid.blob))
+        r = rng(seed)
+        label = (r.random(rows) < 0.4).astype(float)
+        score = 1 / (1 + np.exp(-r.normal(skill * (2 * label - 1))))
+        label[rows if known is None else known :] = np.nan
+        return build_labels(score, (score >= 0.5).astype(float), label, {}, grid, "binary")
+
+    @pytest.fixture
+    def judged(self, version):
+        """A version whose reference knows its outcomes, with a week of predictions."""
+        reference = Reference.objects.get()
+        Reference.objects.update(label_profile=self.joined(version, 5_000, 1.0, seed=9).dumps())
+        assert reference.is_primary
+        week(version)
+        return version
+
+    def week_of_labels(self, version, skill: float, *, known: int = 100, delay_s: float = 3600.0) -> None:
+        for n in range(7):
+            day = (at("2026-10-01") + timedelta(days=n)).date()
+            add_labels(version, day, self.joined(version, 100, skill, known=known, seed=n), delay_s=delay_s)
+
+    def run_of(self, version, **fields) -> Run:
+        return planned(version, checks=self.CHECKS, slug="performance", **fields)
+
+    def test_known_outcomes_are_judged_against_those_of_the_reference(self, judged):
+        self.week_of_labels(judged, 0.4)
+        run = executed(self.run_of(judged))
+
+        auc = rows_of(run)["auc.1", "truth", ""]
+        assert (auc.verdict, auc.n, auc.base_n, auc.provisional) == ("worse", 700, 5_000, False)
+        assert (run.mature, run.coverage_share, run.matures_at) == (True, 1.0, None)
+        assert run.summary["worst"] == "worse"
+        assert run.inputs["labels"][str(judged.pk)]["2026-10-01"] == 1
+
+    def test_the_same_skill_is_ok(self, judged):
+        self.week_of_labels(judged, 1.0)
+
+        assert executed(self.run_of(judged)).summary["worst"] == "ok"
+
+    def test_without_an_outcome_it_is_insufficient_and_says_why(self, judged):
+        for n in range(7):
+            day = (at("2026-10-01") + timedelta(days=n)).date()
+            add_labels(judged, day, self.joined(judged, 100, 1.0, known=0), delay_s=None)
+        run = executed(self.run_of(judged))
+
+        only = run.measurements.get()
+        assert (only.verdict, only.reason, only.value) == ("insufficient", "empty", None)
+        assert run.mature is False
+
+    def test_immature_outcomes_are_provisional_and_never_alert(self, judged):
+        self.week_of_labels(judged, 0.2, known=50)
+        run = executed(self.run_of(judged))
+
+        assert (run.mature, run.coverage_share) == (False, 0.5)
+        assert {one.provisional for one in run.measurements.all()} == {True}
+        assert run.matures_at == run.window_end + timedelta(hours=1)
+        assert not Alert.objects.exists()
+
+    def test_until_delays_are_known_outcomes_take_three_days(self, judged):
+        self.week_of_labels(judged, 0.2, known=20)
+        run = executed(self.run_of(judged))
+
+        assert run.matures_at == run.window_end + timedelta(hours=72)
+
+    def test_at_maturity_the_window_is_judged_as_the_next_revision(self, judged):
+        self.week_of_labels(judged, 0.2, known=50)
+        run = executed(self.run_of(judged))
+        assert windows.ripen(run.matures_at - timedelta(minutes=1)) == 0
+
+        assert windows.ripen(run.matures_at) == 1
+        second = executed(Run.objects.get(revision=2), now=run.matures_at)
+
+        assert (second.why, second.mature, second.is_latest) == ("labels", True, True)
+        assert {one.provisional for one in second.measurements.all()} == {False}
+        assert second.measurements.get(metric="auc.1").verdict == "worse"
+        assert windows.ripen(run.matures_at + timedelta(days=3), drain=True) == 0
+
+    def test_outcomes_that_come_later_make_a_revision(self, judged):
+        self.week_of_labels(judged, 1.0)
+        run = executed(self.run_of(judged))
+        add_labels(judged, at("2026-10-03").date(), self.joined(judged, 100, 0.1, seed=99))
+
+        assert windows.ripen(at("2026-10-09")) == 1
+        second = executed(Run.objects.get(revision=2), now=at("2026-10-09"))
+
+        assert second.why == "labels"
+        assert second.measurements.get(metric="auc.1").value < run.measurements.get(metric="auc.1").value
+
+    def test_what_was_usual_decides_what_is_complete(self, judged):
+        monitor = make_monitor(judged.model, checks=self.CHECKS, slug="performance")
+        make_run(monitor, end="2026-10-05 00:00", mature=True, coverage_share=0.5)
+        self.week_of_labels(judged, 1.0, known=46, delay_s=400_000.0)
+
+        run = executed(make_run(monitor, end=END, state=Run.State.PLANNED))
+
+        assert (run.mature, run.coverage_share) == (True, 0.46)
+
+    def test_few_outcomes_take_more_days(self, judged):
+        self.week_of_labels(judged, 1.0, known=30)
+        run = executed(self.run_of(judged, window_hours=24), now=at("2026-10-20"))
+
+        assert run.data_start == at("2026-10-01")
+        assert run.measurements.get(metric="auc.1").n == 210
+
+    def test_an_old_result_is_computed_again_with_the_maturity_it_had(self, judged):
+        self.week_of_labels(judged, 0.2, known=50)
+        run = executed(self.run_of(judged))
+
+        assert {one.provisional for one in runs.recompute(run)} == {True}
+
+
 def test_inputs_of_a_version_without_reference_are_insufficient(db):
     version = make_version(features=[("income", "number"), ("age", "number")])
     week(version)
@@ -496,9 +617,7 @@ def test_each_version_is_compared_on_its_own_grid(version):
 def test_the_days_before_can_be_the_baseline(version):
     week(version, first="2026-09-10", days=20, rows=100)
     week(version, first="2026-10-07", days=1, rows=500, shift=1.0)
-    run = planned(
-        version, checks=Checks(input_drift=InputDrift()), window_hours=24, baseline=AgainstPrevious(days=28)
-    )
+    run = planned(version, checks=Checks(input_drift=InputDrift()), window_hours=24, baseline=AgainstPrevious(days=28))
 
     income = rows_of(executed(run))["psi.1", "", "income"]
 
