@@ -10,13 +10,12 @@ from msgspec import UNSET
 
 from monitoring.traffic import hashes, judge, privacy, surprises, times
 from monitoring.traffic.payload import Group
-from monitoring.traffic.records import FIELDS, Row, Stage
+from monitoring.traffic.records import FIELDS, Row, Stage, values_of
 from monitoring.traffic.specs import FeatureSpec, ModelSpec, Task, VersionSpec
 from monitoring.traffic.surprises import Surprises
 
 POSITIVE_FROM = 0.5  # until a decision rule of the served revision says otherwise
 _TRUTHS: dict[Any, Any] = {True: "true", False: "false", None: None, UNSET: UNSET}
-_TEXTUAL = frozenset({str, type(None), type(UNSET)})
 _json = msgspec.json.Encoder(order="sorted").encode
 
 
@@ -43,15 +42,24 @@ class Batch:
     is_clean: bool = False
     is_screened: bool = False
     suspects: frozenset[int] = frozenset()
+    _columns: dict[str, list[Any]] | None = field(default=None, init=False)
+
+    @property
+    def columns(self) -> dict[str, list[Any]]:
+        """The rows turned round, field by field; there has to be a row."""
+        if self._columns is None:
+            self._columns = dict(zip(FIELDS, map(list, zip(*self.rows, strict=True)), strict=True))
+        return self._columns
 
 
 def group(
     batch: Batch, ats: list[int], version: VersionSpec, moment: Moment, *, is_blocked: bool
 ) -> tuple[Group, set[int]]:
     """The group of all rows, and those rows that repeat an id of the batch with other content (not yet left out)."""
-    given = dict(zip(FIELDS, map(list, zip(*batch.rows, strict=True)), strict=True))
-    features = _feature_columns(given["features"], version)
-    stored, hashed = _stored(features, version, moment)
+    given = batch.columns
+    features = _feature_columns(batch, version)
+    gaps = {feature.name for feature in version.features if surprises.has_gaps(feature, features[feature.name])}
+    stored, hashed = _stored(features, gaps, version, moment, is_clean=batch.is_clean)
     columns = _columns(given, ats, version.model, moment)
     columns["content_hash"] = hashes.content_hashes("prediction", [*columns.values(), *hashed])
     conflicts = _conflicts(columns["request_id"], columns["content_hash"])
@@ -59,27 +67,28 @@ def group(
         return Group("", 0, {}), conflicts
     _derive(columns, given, version.model)
     columns["received_at"] = [moment.now_us] * len(batch.rows)
-    counted = _counted(batch, ats, features, version, moment)
+    counted = _counted(batch, ats, features, gaps, version, moment)
     if is_blocked:
         counted["blocked_version", ""] = len(batch.rows)
     made = Group(str(version.id), len(batch.rows), columns, stored, surprises.nested(counted), moment.kid)
     return made, conflicts
 
 
-def _feature_columns(rows: Sequence[tuple[Any, ...]], version: VersionSpec) -> dict[str, list[Any]]:
+def _feature_columns(batch: Batch, version: VersionSpec) -> dict[str, list[Any]]:
     """Feature by feature, typed as they are stored; a missing feature is still UNSET."""
-    columns = zip(*rows, strict=True) if version.features else ()
+    columns = zip(*map(values_of, batch.columns["features"]), strict=True) if version.features else ()
     return {
-        feature.name: _typed(feature, list(column)) for feature, column in zip(version.features, columns, strict=True)
+        feature.name: _typed(feature, list(column), is_clean=batch.is_clean)
+        for feature, column in zip(version.features, columns, strict=True)
     }
 
 
-def _typed(feature: FeatureSpec, column: list[Any]) -> list[Any]:
+def _typed(feature: FeatureSpec, column: list[Any], *, is_clean: bool) -> list[Any]:
     if feature.dtype == "boolean":
         return [_TRUTHS[value] for value in column]
     if feature.dtype == "timestamp":
         return _seconds(column)
-    if feature.dtype == "category" and not _TEXTUAL.issuperset(map(type, column)):
+    if feature.dtype == "category" and not is_clean:
         return [value if value is None or value is UNSET else judge.category(value) for value in column]
     return column
 
@@ -91,16 +100,16 @@ def _seconds(column: list[Any]) -> list[Any]:
 
 
 def _stored(
-    features: Mapping[str, list[Any]], version: VersionSpec, moment: Moment
+    features: Mapping[str, list[Any]], gaps: set[str], version: VersionSpec, moment: Moment, *, is_clean: bool
 ) -> tuple[dict[str, list[Any]], list[list[Any]]]:
     """The feature columns as they are stored, and as they are hashed (where a missing one differs from null)."""
-    lacking = {name for name, column in features.items() if UNSET in column}
+    lacking = {name for name in gaps if UNSET in features[name]}
     filled = {
         name: [None if value is UNSET else value for value in column] if name in lacking else column
         for name, column in features.items()
     }
     for feature in version.features:
-        if feature.privacy == "keep" and not feature.is_numeric and feature.dtype != "boolean":
+        if not is_clean and feature.privacy == "keep" and feature.dtype in {"text", "category"}:
             filled[feature.name] = surprises.shortened(filled[feature.name])
     stored = privacy.apply(version.features, filled, version.model.team_id, moment.kid)
     hashed = [hashes.marked(stored[name], features[name]) if name in lacking else stored[name] for name in stored]
@@ -220,14 +229,20 @@ def _stage_cost(stages: Sequence[Stage]) -> float | None:
 
 
 def _counted(
-    batch: Batch, ats: Sequence[int], features: Mapping[str, list[Any]], version: VersionSpec, moment: Moment
+    batch: Batch,
+    ats: Sequence[int],
+    features: Mapping[str, list[Any]],
+    gaps: set[str],
+    version: VersionSpec,
+    moment: Moment,
 ) -> Surprises:
     counted: Surprises = Counter()
     for index in batch.indexes if batch.noted else ():
         counted.update(batch.noted.get(index, {}))
     for feature in version.features:
-        for code, count in surprises.of_column(feature, features[feature.name], is_clean=batch.is_clean).items():
-            counted[code, feature.name] = count
+        if feature.name in gaps or not batch.is_clean:
+            found = surprises.of_column(feature, features[feature.name], is_clean=batch.is_clean)
+            counted.update({(code, feature.name): count for code, count in found.items()})
     if not moment.too_old_ok and min(ats) < moment.now_us - times.LATE_US:
         counted["late", ""] = sum(at < moment.now_us - times.LATE_US for at in ats)
     return counted

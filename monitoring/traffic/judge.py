@@ -29,9 +29,9 @@ REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 TOLERANCE = 1e-9
 SUM_TOLERANCE = 1e-6
-_CONTROL = re.compile(r"[\x00-\x1f]")
+CONTROL = re.compile(r"[\x00-\x1f]")
 _SHOWN = 64
-_STAGE_FIELDS = ("name", "ms", "calls", "units", "cost")
+STAGE_FIELDS = ("name", "ms", "calls", "units", "cost")
 
 
 class Rejected(Exception):
@@ -162,7 +162,7 @@ def _require_object(item: Any, fields: tuple[str, ...], required: tuple[str, ...
     if not isinstance(item, dict):
         raise Rejected("wrong_type", "An item is a JSON object.")
     for key in item:
-        if _CONTROL.search(key):
+        if CONTROL.search(key):
             raise Rejected("invalid_character", "A key holds a control character.")
         if key not in fields:
             detail = f"There is no field {key[:_SHOWN]}; context belongs into features."
@@ -197,7 +197,7 @@ def _features(value: Any, version: VersionSpec, surprises: Counter[tuple[str, st
         raise Rejected("wrong_type", "features is a JSON object of names and values.", "/features")
     known = {feature.name for feature in version.features}
     for name in value:
-        if _CONTROL.search(name):
+        if CONTROL.search(name):
             raise Rejected("invalid_character", "The name of a feature holds a control character.", "/features")
         if name not in known:
             surprises["unexpected_feature", name[: limits.NAME_LENGTH]] += 1
@@ -347,9 +347,9 @@ def _stage(value: Any, pointer: str) -> Stage:
     if not isinstance(value, dict):
         raise Rejected("wrong_type", "A stage is a JSON object.", pointer)
     for key in value:
-        if key not in _STAGE_FIELDS:
+        if key not in STAGE_FIELDS:
             detail = f"There is no field {key[:_SHOWN]!r} in a stage."
-            code = "invalid_character" if _CONTROL.search(key) else "unknown_field"
+            code = "invalid_character" if CONTROL.search(key) else "unknown_field"
             raise Rejected(code, detail, pointer)
     if value.get("name") is None:
         raise Rejected("missing_field", "name is missing.", f"{pointer}/name")
@@ -454,7 +454,7 @@ def _require_text(value: Any, pointer: str, *, feature: str = "", is_shown: bool
 
 
 def _require_no_control(text: str, pointer: str) -> None:
-    if _CONTROL.search(text):
+    if CONTROL.search(text):
         raise Rejected("invalid_character", f"{pointer[1:]} holds a control character.", pointer)
 
 

@@ -5,12 +5,22 @@ from typing import Any
 
 import msgspec
 
+from monitoring.traffic import times
 from monitoring.traffic.privacy import REMOVED
 from monitoring.traffic.records import FIELDS, OUTCOME_FIELDS
 from monitoring.traffic.specs import VersionSpec
 
 _HIDDEN = frozenset({"subject_id", "features"})
-_json = msgspec.json.Encoder().encode
+
+
+def _written(value: Any) -> str:
+    """Values of tables that JSON does not know; times as clients write them."""
+    if isinstance(value, times.Micros | times.Seconds):
+        return times.written(value if isinstance(value, times.Micros) else round(value * 1_000_000))
+    return str(value)
+
+
+_json = msgspec.json.Encoder(enc_hook=_written).encode
 
 
 def scrubbed(item: Any, version: VersionSpec | None) -> str:

@@ -3,7 +3,7 @@
 Two strictnesses. *Clean*: the record has nothing that surprises; whole bodies are tried with it. *Plain*: types are
 right, values may surprise. What passes neither is read by `judge`, which finds out why.
 
-A record leaves here as a `Row`: the values of `FIELDS` in order, the features as one tuple in the order of the version.
+A record leaves here as a `Row`: the values of `FIELDS` in order, its features as one struct or tuple.
 """
 
 from collections.abc import Callable, Sequence
@@ -120,15 +120,9 @@ def is_compilable(version: VersionSpec) -> bool:
     return not any('"' in feature.name or "\\" in feature.name for feature in version.features)
 
 
-def row(record: Struct) -> Row:
-    """The record as a Row."""
-    values = astuple(record)
-    return (*values[:3], astuple(values[3]), *values[4:])
-
-
-def rows(records: Sequence[Struct]) -> list[Row]:
-    """The records as Rows."""
-    return [row(record) for record in records]
+def values_of(features: Struct | tuple[Any, ...]) -> tuple[Any, ...]:
+    """The features of a row as a tuple, in the order of the version."""
+    return features if isinstance(features, tuple) else astuple(features)
 
 
 def _record(version: VersionSpec, *, is_clean: bool, is_flat: bool = False) -> type[Struct]:

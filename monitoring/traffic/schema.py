@@ -205,7 +205,7 @@ def _whole_predictions(body: bytes, reading: Reading, *, is_lines: bool) -> int 
     if is_lines and len(found) != _line_count(body):
         return None
     _require_items(len(found))
-    batch = Batch(records.rows(found), range(len(found)), is_clean=True, is_screened=b"\\" not in body)
+    batch = Batch([astuple(one) for one in found], range(len(found)), is_clean=True, is_screened=b"\\" not in body)
     reading.add(batch, target, lambda index: msgspec.to_builtins(found[index]))
     return len(found)
 
@@ -334,7 +334,7 @@ def _of_version(members: Sequence[tuple[int, msgspec.Raw]], target: Target, read
     take = records.plain_item(target.spec) if records.is_compilable(target.spec) else _never
     for i, raw in members:
         try:
-            row = records.row(take(raw))
+            row = astuple(take(raw))
         except _BROKEN:
             item = plain(raw)
             try:

@@ -1,11 +1,9 @@
 """Typed prediction records of one version become the columns of a payload group: last checks, privacy, content hash."""
 
-import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, compress
-from operator import itemgetter
+from itertools import compress
 from typing import Any
 
 import msgspec
@@ -15,10 +13,9 @@ from monitoring.traffic import grouping, judge, times
 from monitoring.traffic.grouping import Batch, Moment
 from monitoring.traffic.judge import Rejected
 from monitoring.traffic.payload import Group
-from monitoring.traffic.records import FIELDS, Row
+from monitoring.traffic.records import FIELDS, Row, Stage, values_of
 from monitoring.traffic.specs import ModelSpec, VersionSpec
 
-_CONTROL = re.compile(r"[\x00-\x1f]")
 _NAMES = ("action", "endpoint", "subject_id", "trace_id")
 
 
@@ -47,7 +44,7 @@ def settle(batch: Batch, version: VersionSpec, moment: Moment, *, is_blocked: bo
 def as_item(row: Row, version: VersionSpec) -> dict[str, Any]:
     """The row as an item again, for `judge`: absent fields left out."""
     item = {name: value for name, value in zip(FIELDS, row, strict=True) if value is not None}
-    features = zip(version.features, item["features"], strict=True)
+    features = zip(version.features, values_of(item["features"]), strict=True)
     item["features"] = {
         feature.name: times.Seconds(value) if feature.dtype == "timestamp" and isinstance(value, float) else value
         for feature, value in features
@@ -94,13 +91,14 @@ def _kept(batch: Batch, keep: Sequence[bool]) -> Batch:
 
 def _suspects(batch: Batch, version: VersionSpec) -> frozenset[int]:
     """Rows that may break a rule the types cannot express; looked for column by column."""
-    rows = batch.rows
-    found: set[int] = set()
-    found |= _odd_ids([row[0] for row in rows])
-    found |= _odd_scores(rows, version.model)
-    found |= _odd_moments(rows, version)
+    if not batch.rows:
+        return frozenset()
+    columns = batch.columns
+    found = _odd_ids(columns["request_id"]) | _odd_scores(columns["scores"], version.model)
+    if any(feature.dtype == "timestamp" for feature in version.features):
+        found |= _odd_moments(columns["features"], version)
     if not batch.is_screened:
-        found |= _odd_texts(rows, version)
+        found |= _odd_texts(columns, version)
     return frozenset(found)
 
 
@@ -111,63 +109,74 @@ def _odd_ids(ids: Sequence[str]) -> set[int]:
     return {i for i, text in enumerate(ids) if not judge.REQUEST_ID.fullmatch(text)}
 
 
-def _odd_scores(rows: Sequence[Row], model: ModelSpec) -> set[int]:
-    position = FIELDS.index("scores")
+def _odd_scores(column: Sequence[dict[str, float] | None], model: ModelSpec) -> set[int]:
+    if column.count(None) == len(column):
+        return set()
     return {
         i
-        for i, row in enumerate(rows)
-        if row[position] is not None
-        and (
-            (model.classes and len(row[position]) != len(model.classes))
-            or not judge.is_whole(row[position], model.low, model.high)
-        )
+        for i, scores in enumerate(column)
+        if scores is not None
+        and ((model.classes and len(scores) != len(model.classes)) or not judge.is_whole(scores, model.low, model.high))
     }
 
 
-def _odd_texts(rows: Sequence[Row], version: VersionSpec) -> set[int]:
+def _odd_texts(columns: Mapping[str, Sequence[Any]], version: VersionSpec) -> set[int]:
     """Rows with a control character in a name, or U+0000 in any text."""
     found: set[int] = set()
-    for name in _NAMES:
-        found |= _matching(list(map(itemgetter(FIELDS.index(name)), rows)), _CONTROL.search)
-    found |= {i for i, row in enumerate(rows) if _has_odd_label(row)}
-    found |= _matching(list(map(itemgetter(FIELDS.index("error")), rows)), _has_nul)
-    for j, feature in enumerate(version.features):
-        if feature.dtype in {"text", "category"}:
-            found |= _matching([row[3][j] for row in rows], _has_nul)
+    for name in (*_NAMES, "prediction"):
+        found |= _matching(columns[name], judge.CONTROL.search)
+    for name in ("prediction", "scores", "stages"):
+        found |= {i for i, value in enumerate(columns[name]) if value is not None and _has_odd_name(value)}
+    found |= _matching(columns["error"], _has_nul)
+    if any(feature.dtype in {"text", "category"} for feature in version.features):
+        rows = [values_of(features) for features in columns["features"]]
+        for j, feature in enumerate(version.features):
+            if feature.dtype in {"text", "category"}:
+                found |= _matching([row[j] for row in rows], _has_nul)
     return found
 
 
-def _odd_moments(rows: Sequence[Row], version: VersionSpec) -> set[int]:
+def _odd_moments(rows: Sequence[Any], version: VersionSpec) -> set[int]:
     """Rows whose features of type timestamp hold a text that is no time."""
     found: set[int] = set()
+    features = [values_of(row) for row in rows]
     for j, feature in enumerate(version.features):
         if feature.dtype == "timestamp":
-            texts = [(i, row[3][j]) for i, row in enumerate(rows) if isinstance(row[3][j], str)]
+            texts = [(i, values[j]) for i, values in enumerate(features) if isinstance(values[j], str)]
             parsed = times.parse_column([text for _, text in texts])
             found |= {i for (i, _), at in zip(texts, parsed, strict=True) if isinstance(at, times.BadTime)}
     return found
 
 
 def _matching(values: Sequence[Any], search: Callable[[str], Any]) -> set[int]:
-    joined = "".join(value for value in values if isinstance(value, str))
-    if not search(joined):
+    if values.count(None) == len(values) or not search("".join(filter(_is_text, values))):
         return set()
     return {i for i, value in enumerate(values) if isinstance(value, str) and search(value)}
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _has_nul(text: str) -> bool:
     return "\x00" in text
 
 
-def _has_odd_label(row: Row) -> bool:
-    prediction, scores, stages = row[4], row[6], row[12]
-    names = [prediction] if isinstance(prediction, str) else prediction if isinstance(prediction, list) else []
-    return any(map(_CONTROL.search, chain(names, scores or (), (stage.name for stage in stages or ()))))
+def _has_odd_name(value: Any) -> bool:
+    """Whether an id, a label or the name of a stage within a value holds a control character."""
+    if isinstance(value, str | float):
+        return False  # plain texts are looked at together
+    names = (one.name if isinstance(one, Stage) else one for one in value)
+    return any(map(judge.CONTROL.search, names))
 
 
 def _timed(batch: Batch, moment: Moment, rejected: list[tuple[int, Rejected]]) -> tuple[Batch, list[int]]:
     """The batch without rows whose time will not do, and the times of the others."""
-    found = times.parse_column([row[2] for row in batch.rows])
+    if not batch.rows:
+        return batch, []
+    found = times.parse_column(batch.columns["predicted_at"])
+    if _are_timely(found, moment):
+        return batch, found  # type: ignore[return-value]
     faults = [time_fault(at, row[2], "/predicted_at", moment) for at, row in zip(found, batch.rows, strict=True)]
     if not any(faults):
         return batch, found  # type: ignore[return-value]
@@ -176,9 +185,17 @@ def _timed(batch: Batch, moment: Moment, rejected: list[tuple[int, Rejected]]) -
     return _kept(batch, keep), list(compress(found, keep))  # type: ignore[arg-type]
 
 
+def _are_timely(found: Sequence[int | times.BadTime], moment: Moment) -> bool:
+    """Whether all are times, not too far ahead and (unless age is no matter) not too old."""
+    if any(isinstance(at, times.BadTime) for at in found):
+        return False
+    first, last = min(found, default=moment.now_us), max(found, default=moment.now_us)  # type: ignore[type-var]
+    return last <= moment.now_us + times.FUTURE_US and (moment.too_old_ok or first >= moment.now_us - times.OLD_US)  # type: ignore[operator]
+
+
 def time_fault(at: int | times.BadTime, written: Any, pointer: str, moment: Moment) -> Rejected | None:
     """What is wrong with a time: unreadable, more than 5 minutes ahead, or over 30 days old."""
-    shown = str(written)
+    shown = written if isinstance(written, str) else times.written(written)
     if isinstance(at, times.BadTime):
         return Rejected(at.code, at.detail, pointer, received=shown)
     if at > moment.now_us + times.FUTURE_US:

@@ -110,9 +110,10 @@ def _check_kinds(rows: Sequence[Row], signals: Signals, faults: list[Rejected | 
 
 def _hints(rows: Sequence[Row], moment: Moment, faults: list[Rejected | None]) -> list[int | None]:
     """The times of the predictions, where senders give them; how old they are does not matter."""
+    parsed = iter(times.parse_column([row[4] for row in rows if row[4] is not None]))
     hints: list[int | None] = []
     for i, row in enumerate(rows):
-        [at] = times.parse_column([row[4]]) if row[4] is not None else [None]
+        at = None if row[4] is None else next(parsed)
         if isinstance(at, times.BadTime) or (at is not None and at > moment.now_us + times.FUTURE_US):
             faults[i] = faults[i] or time_fault(at, row[4], "/predicted_at", moment)
             at = None

@@ -14,6 +14,18 @@ from monitoring.traffic.specs import FeatureSpec
 Surprises = Counter[tuple[str, str]]  # (code, feature) → count; an empty feature means the envelope
 
 
+def has_gaps(feature: FeatureSpec, values: Sequence[Any]) -> bool:
+    """Whether a value is null or missing. Adding up or joining fails on those, and is the fastest way to look."""
+    try:
+        if feature.is_numeric:
+            sum(values)
+        else:
+            "".join(values)
+    except TypeError:
+        return True
+    return False
+
+
 def of_column(feature: FeatureSpec, values: Sequence[Any], *, is_clean: bool) -> dict[str, int]:
     """The surprises of one feature's stored column: codes and counts. Clean columns can only lack values."""
     found = {}

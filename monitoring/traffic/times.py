@@ -45,6 +45,14 @@ def moment(us: int) -> datetime:
     return _EPOCH + timedelta(microseconds=us)
 
 
+def written(us: int) -> str:
+    """The time as RFC 3339, or its microseconds if it lies beyond the years 1 to 9999."""
+    try:
+        return moment(us).isoformat()
+    except OverflowError:
+        return str(us)
+
+
 def parse(text: str) -> int:
     """The time of one text; fractions beyond microseconds are cut.
 
