@@ -74,7 +74,7 @@ def condition_sentence(condition: Condition) -> str:
     if source.stem == "schema":
         return f"{name(condition)} is missing from every record (n = {wording.count(seen.n)})"
     said = metrics.words(source.metric)
-    value = f"{wording.estimate(seen.value, seen.low, seen.high, seen.n or None, said.unit)}{_against(seen, said.unit)}"
+    value = _value(seen, said.unit) + _against(seen, said.unit)
     if source.check == "data_quality":
         return f"{name(condition)} {HAS.get(source.stem, 'lost quality')}: {value}"
     if source.stem == "psi":
@@ -118,6 +118,12 @@ def _telling(condition: Condition) -> Entry | None:
     """The newest breach, which is what the alert is about; a window that begins to clear does not reword it."""
     ring = entries(condition)
     return next((entry for entry in reversed(ring) if entry.is_breach), ring[-1] if ring else None)
+
+
+def _value(seen: Entry, unit: str) -> str:
+    """Value, interval and sample size; of a count the size would only repeat the value."""
+    n = seen.n if seen.n and seen.n != seen.value else None
+    return wording.estimate(seen.value, seen.low, seen.high, n, unit)
 
 
 def _against(seen: Entry, unit: str) -> str:

@@ -65,6 +65,18 @@ class NextStep:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherAlert:
+    """Another open alert of the model."""
+
+    tone: str
+    severity: str
+    sentence: str
+    url: str
+    since_at: datetime
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """One line of the history (`components/_log.html`)."""
 
@@ -92,7 +104,7 @@ class AlertReport:
     evidence: Evidence | None
     opened_run_id: UUID | None
     steps: tuple[NextStep, ...]
-    others: tuple[NextStep, ...]
+    others: tuple[OtherAlert, ...]
     history: tuple[LogEntry, ...]
     notices: tuple[Notice, ...]
 
@@ -261,12 +273,17 @@ def _steps(alert: Alert, condition: Condition | None, evidence: Evidence | None)
     yield NextStep("info", "See the model over time", (alert.model.name,), model_url, "Open model")
 
 
-def _others(alert: Alert, viewer: Viewer) -> Iterable[NextStep]:
+def _others(alert: Alert, viewer: Viewer) -> Iterable[OtherAlert]:
     rows = Alert.objects.visible_to(viewer).open().filter(model=alert.model).exclude(pk=alert.pk)
     for other in rows.with_urgency().order_by("-urgency", "-opened_at")[:SHOWN_OTHERS]:
-        facts = (f"since {wording.moment(other.since_at)}", other.get_family_display().lower())
-        url = reverse("monitoring:alert-detail", args=[other.pk])
-        yield NextStep(TONES[Alert.Severity(other.severity)], other.summary, facts, url, "Open")
+        yield OtherAlert(
+            tone=TONES[Alert.Severity(other.severity)],
+            severity=other.get_severity_display(),
+            sentence=other.summary,
+            url=reverse("monitoring:alert-detail", args=[other.pk]),
+            since_at=other.since_at,
+            family=other.get_family_display(),
+        )
 
 
 _TITLES = {
