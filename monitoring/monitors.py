@@ -56,7 +56,7 @@ def create_defaults(model: RegisteredModel, now: datetime) -> list[Monitor]:
     With traffic: operations. With a primary reference that is ready: inputs-training and performance.
     Returns those that are new; safe to call at any time.
     """
-    wanted = {}
+    wanted: dict[str, MonitorConfig] = {}
     if VersionTraffic.objects.filter(version__model=model, first_at__isnull=False).exists():
         wanted |= OF_TRAFFIC
     ready = Reference.objects.filter(version__model=model, is_primary=True, state=Reference.State.READY)

@@ -123,16 +123,35 @@ class VersionWindow:
 class Hour(Protocol):
     """One HourProfile: what one chunk holds of one hour at one endpoint."""
 
-    version_id: UUID
-    endpoint: str
-    hour: datetime
-    rows: int
-    errors: int
-    fallbacks: int
-    calls: int
-    amount: Decimal
-    amount_missing: int
-    blob: bytes
+    @property
+    def version_id(self) -> UUID: ...
+
+    @property
+    def endpoint(self) -> str: ...
+
+    @property
+    def hour(self) -> datetime: ...
+
+    @property
+    def rows(self) -> int: ...
+
+    @property
+    def errors(self) -> int: ...
+
+    @property
+    def fallbacks(self) -> int: ...
+
+    @property
+    def calls(self) -> int: ...
+
+    @property
+    def amount(self) -> Decimal: ...
+
+    @property
+    def amount_missing(self) -> int: ...
+
+    @property
+    def blob(self) -> bytes | memoryview[int]: ...
 
 
 def operations(hours: Sequence[Hour]) -> Operations:

@@ -17,14 +17,14 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
     """One part of a configuration; a name that it does not know is refused."""
 
 
-class Thresholds(_Part):
+class Thresholds(_Part, frozen=True):
     """Where a distance is called warn, and where drift."""
 
     warn: Positive = 0.1
     drift: Positive = 0.25
 
 
-class InputDrift(Thresholds):
+class InputDrift(Thresholds, frozen=True):
     """Population stability of every feature against the baseline; features: those named, or all."""
 
     metric: Literal["psi"] = "psi"
@@ -44,14 +44,14 @@ PROFILE_PARTS: tuple[OutputPart, ...] = ("score", "mean_score", "positive_rate",
 HOUR_PARTS: tuple[OutputPart, ...] = ("fallback", "error")
 
 
-class OutputDrift(Thresholds):
+class OutputDrift(Thresholds, frozen=True):
     """What the model answers: the score and its mean, decisions, classes; from hours: fallbacks and errors."""
 
     parts: tuple[OutputPart, ...] = PROFILE_PARTS
     hard_break: Positive = 0.5
 
 
-class DataQuality(_Part):
+class DataQuality(_Part, frozen=True):
     """Shares of broken values; a change counts from min_change and `relative` of the baseline share on."""
 
     min_change: Share = 0.02
@@ -61,7 +61,7 @@ class DataQuality(_Part):
     stuck_share: Share = 0.99
 
 
-class Performance(_Part):
+class Performance(_Part, frozen=True):
     """Error or skill against outcomes; metrics: those named, or those usual for the task; delta: by metric."""
 
     signal: str = "truth"
@@ -70,28 +70,28 @@ class Performance(_Part):
     min_labels: Annotated[int, msgspec.Meta(ge=1)] = 100
 
 
-class Latency(_Part):
+class Latency(_Part, frozen=True):
     """Quantiles per endpoint against its objective, else against `factor` times the first seven full days."""
 
     factor: Annotated[float, msgspec.Meta(gt=1)] = 1.5
     min_n: Annotated[int, msgspec.Meta(ge=1)] = 100
 
 
-class Cost(_Part):
+class Cost(_Part, frozen=True):
     """Cost and calls against the baseline, as multiples of it."""
 
     warn: Annotated[float, msgspec.Meta(gt=1)] = 1.25
     drift: Annotated[float, msgspec.Meta(gt=1)] = 2.0
 
 
-class Volume(_Part):
+class Volume(_Part, frozen=True):
     """Rows of a day against the same weekday before, in robust standard deviations and as a relative change."""
 
     z: Positive = 3.5
     change: Positive = 0.3
 
 
-class Checks(_Part):
+class Checks(_Part, frozen=True):
     """The checks a monitor makes; one that is absent is not made."""
 
     input_drift: InputDrift | None = None
@@ -109,19 +109,19 @@ class Checks(_Part):
                 yield key, check
 
 
-class AgainstReference(_Part, tag_field="kind", tag="reference"):
+class AgainstReference(_Part, frozen=True, tag_field="kind", tag="reference"):
     """Compare with a reference of the version."""
 
     name: str = "primary"
 
 
-class AgainstPrevious(_Part, tag_field="kind", tag="previous"):
+class AgainstPrevious(_Part, frozen=True, tag_field="kind", tag="previous"):
     """Compare with the days before the window."""
 
     days: Annotated[int, msgspec.Meta(ge=7, le=91)] = 28
 
 
-class MonitorConfig(_Part):
+class MonitorConfig(_Part, frozen=True):
     """One revision of a monitor."""
 
     window_hours: Annotated[int, msgspec.Meta(ge=1, le=28 * 24)]

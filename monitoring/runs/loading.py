@@ -88,7 +88,7 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
     profiles = _profiles(run, config, pins, versions) if _reads_profiles(config) else {}
     labels = _labels(run, config, pins, versions) if config.checks.performance else {}
     maturity = _maturity(run, labels, now, mature) if labels else None
-    starts = [run.window_start, *(one.start for one in (*profiles.values(), *labels.values()))]
+    starts = [run.window_start, *(one.start for one in profiles.values()), *(one.start for one in labels.values())]
     usage, usage_start = _usage(run, config, pins) if _reads_hours(config) else (Usage(), run.window_start)
     windows = _windows(config, versions, references, profiles, labels, maturity)
     came = IngestBatch.objects.filter(
@@ -284,11 +284,7 @@ def _usage(run: Run, config: MonitorConfig, pins: Pins) -> tuple[Usage, datetime
     start = _widened(run, config, lambda since: pins.rows(since, until) >= least)
     before = start - (config.baseline_days * DAY or BASE_DAYS)
     hours = chunks.hours(run.model, before, run.window_end)
-    began = dict(
-        VersionTraffic.objects.filter(version__model=run.model_id, first_at__isnull=False).values_list(
-            "version_id", "first_at"
-        )
-    )
+    began = _began(run)
     objectives = Endpoint.objects.filter(model=run.model_id).values_list("slug", "slo_p95_ms", "slo_p99_ms")
     usage = Usage(
         current=[hour for hour in hours if hour.hour >= start],
@@ -298,6 +294,12 @@ def _usage(run: Run, config: MonitorConfig, pins: Pins) -> tuple[Usage, datetime
         started_on=_date(_next_midnight(min(began.values()))) if began else None,
     )
     return usage, start
+
+
+def _began(run: Run) -> dict[UUID, datetime]:
+    """Return when each version of the model made its first prediction."""
+    known = VersionTraffic.objects.filter(version__model=run.model_id)
+    return {version: first for version, first in known.values_list("version_id", "first_at") if first is not None}
 
 
 def _first_days(
