@@ -1,49 +1,27 @@
 """The demo company into an empty portal: registered by the same verbs, brought in by the same path as any history."""
 
-import secrets
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-from django.conf import settings
 
-from mlops_portal.demo import company
+from mlops_portal.demo import account, company
 from mlops_portal.demo.company import Story
 from mlops_portal.jobs import worker
 from monitoring.backfill import session
 from monitoring.backfill.loading import Tally
-from registry import inventory, permissions
+from registry import inventory
 from registry.inventory import FeatureDraft
-from registry.models import RegisteredModel, Role, Team, User
+from registry.models import RegisteredModel, User
 
-USERNAME = "demo"
-BY = "system:demo"
 Say = Callable[[str], None]
-
-
-def is_wanted() -> bool:
-    """Whether the portal is still empty, so that the demo disturbs nobody."""
-    return not RegisteredModel.objects.exists()
-
-
-def sign_in_file() -> Path:
-    """Where the demo's password is kept for later starts; only its owner may read it."""
-    return Path(settings.DATA_DIR) / "demo-sign-in.txt"
-
-
-def sign_in() -> tuple[str, str] | None:
-    """User name and password of the demo, if it is there."""
-    if not sign_in_file().is_file() or not User.objects.filter(username=USERNAME, is_active=True).exists():
-        return None
-    username, _, password = sign_in_file().read_text(encoding="utf-8").strip().partition(" ")
-    return username, password
 
 
 def load(*, now: datetime, say: Say, days: int = company.DAYS) -> None:
     """Create the four models with their traffic of `days` days up to `now`, and one person who owns them."""
-    person = _person(now)
+    person = account.person()
     for story in company.STORIES:
         model = _registered(story, person, now)
         with TemporaryDirectory() as folder:
@@ -60,23 +38,8 @@ def _silent(kind: str, tally: Tally, total: int) -> None:
     """The demo says one line a model."""
 
 
-def _person(now: datetime) -> User:
-    person = User.objects.filter(username=USERNAME).first()
-    if person is None:
-        password = secrets.token_urlsafe(12)
-        person = User.objects.create_user(USERNAME, "demo@localhost.localdomain", password)
-        path = sign_in_file()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(f"{USERNAME} {password}\n", encoding="utf-8")
-    return person
-
-
 def _registered(story: Story, person: User, now: datetime) -> RegisteredModel:
-    slug, name = story.team
-    team = Team.objects.filter(slug=slug).first() or permissions.create_team(slug, name=name, by=BY, now=now)
-    if not team.memberships.filter(user=person).exists():
-        permissions.add_member(team, person, role=Role.MAINTAINER, by=BY, now=now)
+    team = account.joined(*story.team, person, now)
     drafts = [
         FeatureDraft(
             column.name,
@@ -102,12 +65,12 @@ def _registered(story: Story, person: User, now: datetime) -> RegisteredModel:
         owner=person,
         features=drafts,
         is_demo=True,
-        by=BY,
+        by=account.BY,
         now=now,
     )
-    inventory.register_version(model, description="Demo version.", by=BY, now=now)
+    inventory.register_version(model, description="Demo version.", by=account.BY, now=now)
     inventory.create_endpoint(
-        model, slug=story.endpoint, environment="production", slo_p95_ms=story.slo_p95_ms, by=BY, now=now
+        model, slug=story.endpoint, environment="production", slo_p95_ms=story.slo_p95_ms, by=account.BY, now=now
     )
     return model
 

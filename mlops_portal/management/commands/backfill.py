@@ -26,9 +26,9 @@ class Command(BaseCommand):
 
     help = (
         "Brings history (Parquet or CSV) into a model. Known columns: request_id, version, predicted_at (at), "
-        "endpoint, score, scores.<label>, prediction, action, latency_ms, cost (cost_usd), stage.<name>.<calls|ms|cost>, "
-        "fallback, error, subject_id; label in a reference; request_id, kind, value (label), observed_at (at) in "
-        "outcomes. All other columns are features."
+        "endpoint, score, scores.<label>, prediction, action, latency_ms, cost (cost_usd), fallback, error, "
+        "subject_id, stage.<name>.<calls|ms|cost>; label in a reference; request_id, kind, value (label), "
+        "observed_at (at) in outcomes. All other columns are features."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

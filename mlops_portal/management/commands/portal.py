@@ -5,9 +5,11 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from mlops_portal import hosting, readiness_checks
+from mlops_portal.demo import account
 from mlops_portal.hosting import Address, CannotServe, Portal
 from registry import permissions
 
@@ -22,6 +24,7 @@ class Command(BaseCommand):
         parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
         parser.add_argument("--workers", type=int, default=1, help="web processes (default: %(default)s)")
         parser.add_argument("--no-worker", action="store_true", help="serve only; workers run elsewhere")
+        parser.add_argument("--demo", action="store_true", help="load the demo company first, if the portal is empty")
 
     def handle(self, *args: Any, **options: Any) -> None:
         address = Address(options["host"], options["port"])
@@ -30,6 +33,8 @@ class Command(BaseCommand):
         hosting.prepare()
         for problem in readiness_checks.durability():
             raise CommandError(f"The database may lose what it has acknowledged: {problem}")
+        if options["demo"] and account.is_wanted():
+            call_command("demo", stdout=self.stdout)
         workers = 0 if options["no_worker"] else settings.PORTAL_WORKERS
         try:
             Portal(address, web_processes=options["workers"], workers=workers).run(self._say_where)
@@ -38,6 +43,8 @@ class Command(BaseCommand):
 
     def _say_where(self) -> None:
         self.stdout.write(f"The portal is at {settings.PUBLIC_URL} (Ctrl-C stops it).")
+        if known := account.sign_in():
+            self.stdout.write(f"Sign in to the demo as {known[0]} with the password {known[1]}")
         if link := permissions.claim_link():
             self.stdout.write(f"Nobody has an account yet. Make yours here, within seven days:\n  {link}")
         self.stdout.flush()

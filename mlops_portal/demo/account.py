@@ -1,0 +1,53 @@
+"""The person of the demo, and whether there is room for a demo; light, for every start of the portal."""
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from django.conf import settings
+
+from registry import permissions
+from registry.models import RegisteredModel, Role, Team, User
+
+USERNAME = "demo"
+EMAIL = "demo@localhost.localdomain"
+BY = "system:demo"
+
+
+def is_wanted() -> bool:
+    """Whether the portal is still empty, so that the demo disturbs nobody."""
+    return not RegisteredModel.objects.exists()
+
+
+def sign_in() -> tuple[str, str] | None:
+    """User name and password of the demo, if it is there."""
+    path = _file()
+    if not path.is_file() or not User.objects.filter(username=USERNAME, is_active=True).exists():
+        return None
+    username, _, password = path.read_text(encoding="utf-8").strip().partition(" ")
+    return username, password
+
+
+def person() -> User:
+    """The person who owns the demo; at first with a new password, kept in a file that only its owner may read."""
+    known = User.objects.filter(username=USERNAME).first()
+    if known:
+        return known
+    password = secrets.token_urlsafe(12)
+    path = _file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(f"{USERNAME} {password}\n", encoding="utf-8")
+    return User.objects.create_user(USERNAME, EMAIL, password)
+
+
+def joined(slug: str, name: str, member: User, now: datetime) -> Team:
+    """The demo's team of that slug, with the person as its maintainer."""
+    team = Team.objects.filter(slug=slug).first() or permissions.create_team(slug, name=name, by=BY, now=now)
+    if not team.memberships.filter(user=member).exists():
+        permissions.add_member(team, member, role=Role.MAINTAINER, by=BY, now=now)
+    return team
+
+
+def _file() -> Path:
+    return Path(settings.DATA_DIR) / "demo-sign-in.txt"
