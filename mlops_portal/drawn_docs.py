@@ -2,13 +2,10 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.renderers import OpenApiYamlRenderer
-
 from mlops_portal.kit import wiring
 from mlops_portal.problem_codes import CODES
-from registry.models import Role
-from registry.permissions import ROLE_PERMISSIONS, Permission
+from mlops_portal.problems import schema_document, schema_yaml
+from registry.permissions import ROLE_PERMISSIONS, Permission, Standing
 
 _NOTE = "<!-- drawn from the code by `make fix`; edit there -->\n\n"
 
@@ -21,12 +18,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def permissions() -> str:
     """Who may do what."""
-    roles = list(Role)
+    standings = list(Standing)
     rows = [
-        [f"`{permission.value}`", *("x" if permission in ROLE_PERMISSIONS[role] else "" for role in roles)]
+        [f"`{permission.value}`", *("x" if permission in ROLE_PERMISSIONS[one] else "" for one in standings)]
         for permission in Permission
     ]
-    return f"# Permissions\n\n{_NOTE}{table(['permission', *(role.label for role in roles)], rows)}"
+    return f"# Permissions\n\n{_NOTE}{table(['permission', *(one.value for one in standings)], rows)}"
 
 
 def errors() -> str:
@@ -48,9 +45,7 @@ def job_kinds() -> str:
 
 def openapi() -> str:
     """The OpenAPI schema."""
-    document = SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-untyped-call]
-    text: bytes = OpenApiYamlRenderer().render(document)
-    return text.decode()
+    return schema_yaml(schema_document())
 
 
 def _first_line(handler: Callable[..., object]) -> str:

@@ -4,11 +4,11 @@ import re
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.renderers import OpenApiJsonRenderer, OpenApiYamlRenderer
+from drf_spectacular.renderers import OpenApiYamlRenderer
 
 from mlops_portal.problem_codes import CODES
 
@@ -18,16 +18,16 @@ _METHODS = ("get", "post", "put", "patch", "delete")
 @login_not_required
 @require_safe
 def schema(request: HttpRequest) -> HttpResponse:
-    document = _document(request)
+    document = schema_document()
     if request.GET.get("format") == "yaml":
-        return HttpResponse(OpenApiYamlRenderer().render(document), content_type="application/yaml")
-    return HttpResponse(OpenApiJsonRenderer().render(document), content_type="application/json")
+        return HttpResponse(schema_yaml(document), content_type="application/yaml")
+    return JsonResponse(document)
 
 
 @login_not_required
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
-    return render(request, "portal/api_docs.html", {"groups": _groups(_document(request)), "codes": CODES})
+    return render(request, "portal/api_docs.html", {"groups": _groups(schema_document()), "codes": CODES})
 
 
 @login_not_required
@@ -38,8 +38,15 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "portal/problem.html", {"code": code, "entry": CODES[code]})
 
 
-def _document(request: HttpRequest) -> dict[str, Any]:
+def schema_document() -> dict[str, Any]:
+    """The OpenAPI schema of every route."""
     return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def schema_yaml(document: dict[str, Any]) -> str:
+    """The schema as YAML text."""
+    text: bytes = OpenApiYamlRenderer().render(document)  # type: ignore[no-untyped-call]
+    return text.decode()
 
 
 def _groups(document: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -60,7 +60,7 @@ def reference(story: Story) -> pd.DataFrame:
     """Training data with labels: features, `score`, `prediction`, `label`, `latency_ms`, `cost`."""
     rng = np.random.default_rng([story.seed, 0])
     frame = story.draw(rng, REFERENCE_ROWS, None)
-    return frame.drop(columns=[name for name in frame if name.startswith("stage.")])
+    return frame.drop(columns=[name for name in frame.columns if str(name).startswith("stage.")])
 
 
 def days(today: date, *, count: int = DAYS) -> list[date]:

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.cache import patch_vary_headers
@@ -15,7 +14,7 @@ class HtmxRequest(HttpRequest):
     """A request that has passed the htmx middleware."""
 
     htmx: HtmxDetails
-    user: Any | AnonymousUser
+    user: Any  # a registry.models.User on pages that need a sign-in
 
 
 def render_page(

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -63,7 +63,8 @@ class FeatureReport:
     nulls: Panel
     evidence: tuple[tuple[str, str], ...]
     segments: tuple[SegmentRow, ...]
-    definition: Mapping[str, Any] = field(default_factory=dict)
+    description: str
+    privacy: str
 
 
 def feature_rows(model: RegisteredModel) -> tuple[Run | None, list[FeatureRow]]:
@@ -88,12 +89,7 @@ def feature_rows(model: RegisteredModel) -> tuple[Run | None, list[FeatureRow]]:
 def feature_report(model: RegisteredModel, name: str) -> FeatureReport | None:
     """Newest state, history, evidence and segments of one feature; None where no run has looked at it."""
     run = _newest_run(model)
-    newest = (
-        run
-        and run.measurements.filter(check_key="input_drift", feature=name, segment="", metric=shared.PSI)
-        .order_by("-n")
-        .first()
-    )
+    newest = _newest(run, name) if run else None
     if run is None or newest is None:
         return None
     history = list(
@@ -107,7 +103,7 @@ def feature_report(model: RegisteredModel, name: str) -> FeatureReport | None:
         ).order_by("window_end")
     )
     segments = run.measurements.filter(check_key="input_drift", feature=name).exclude(segment="").order_by("-value")
-    definition = Feature.objects.current().filter(model=model, name=name).values().first() or {}
+    defined = Feature.objects.current().filter(model=model, name=name).first()
     return FeatureReport(
         row=feature_row(newest, dtypes(model), null_shares(run), None),
         run_id=str(run.pk),
@@ -116,8 +112,14 @@ def feature_report(model: RegisteredModel, name: str) -> FeatureReport | None:
         nulls=_panel("Share of nulls", "%", [one for one in history if one.metric != shared.PSI]),
         evidence=_evidence(newest),
         segments=tuple(_segment(one) for one in segments),
-        definition=definition,
+        description=defined.description if defined else "",
+        privacy=defined.get_privacy_display().lower() if defined else "not registered",
     )
+
+
+def _newest(run: Run, name: str) -> Measurement | None:
+    rows = run.measurements.filter(check_key="input_drift", feature=name, segment="", metric=shared.PSI)
+    return rows.order_by("-n").first()
 
 
 def drift_rows(run: Run) -> Sequence[Measurement]:

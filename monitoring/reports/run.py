@@ -68,7 +68,7 @@ def run_report(run: Run) -> RunReport:
         measured=tuple(_measured(one) for one in sorted(measured, key=_order)),
         segments=_segments(segments),
         segment_metric=words(segments[0].metric).title if segments else "",
-        verdicts=Counter(row.verdict for row in (*features, *measured)),
+        verdicts=Counter([*(row.verdict for row in features), *(one.verdict for one in measured)]),
         previous_id=before,
         following_id=after,
         older_revisions=tuple((pk, number) for pk, number in revisions if number < run.revision),

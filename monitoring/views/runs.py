@@ -14,7 +14,9 @@ from mlops_portal.kit.htmx import HtmxRequest, changed, render_page
 from monitoring import reports, runs
 from monitoring.models import Monitor, Run
 from monitoring.stats.results import WORST_FIRST
+from registry import permissions
 from registry.models import RegisteredModel
+from registry.permissions import Permission
 
 PAGE_ROWS = 50
 STOP_POLLING = 286  # htmx ends a poll at this status
@@ -50,7 +52,7 @@ def run_detail(request: HtmxRequest, run_id: UUID) -> HttpResponse:
         "run": run,
         "report": report,
         "last_day": (run.window_end - timedelta(seconds=1)).date(),
-        "may_run": runs.may_request(request.user, run.monitor),
+        "may_run": permissions.ruling(request.user, Permission.MONITOR_EDIT, run.model.team),
     }
     response = render_page(request, "monitoring/run_detail.html", context, partials={"run-state"})
     if request.htmx.target == "run-state" and run.state not in OPEN_STATES:
