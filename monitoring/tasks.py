@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock
-from monitoring import runs
+from monitoring.runs import execution
 from monitoring.traffic import chunks, compaction, outcomes
 
 
@@ -28,7 +28,7 @@ def expire(lease: Lease) -> None:
 
 
 def execute_run(lease: Lease) -> None:
-    runs.execute(UUID(lease.payload["run"]), lease)
+    execution.execute(UUID(lease.payload["run"]), lease)
 
 
 def tidy(lease: Lease) -> None:

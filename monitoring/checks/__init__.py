@@ -1,17 +1,1 @@
-"""The kinds of checks, as a plain table."""
-
-from monitoring.checks import cost, data_quality, input_drift, latency, output_drift, performance, volume
-from monitoring.checks.base import Check
-
-CHECKS: dict[str, Check] = {
-    check.key: check
-    for check in (
-        input_drift.CHECK,
-        output_drift.CHECK,
-        data_quality.CHECK,
-        performance.CHECK,
-        latency.CHECK,
-        cost.CHECK,
-        volume.CHECK,
-    )
-}
+"""Kinds of checks: `config` says what a monitor measures (light), `table` knows the functions that do it (heavy)."""

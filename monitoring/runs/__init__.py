@@ -1,5 +1,8 @@
 """Runs: one measurement of one window, computed outside of a transaction and saved whole or not at all.
 
+`execution.execute` does the work and `execution.recompute` repeats it; they are not imported here, because web
+processes ask for runs (`request`) and load no scipy.
+
 `Run.summary` is what pages and lists show without reading measurements:
 
 * `verdicts`: how many findings have each verdict, such as {"ok": 98, "drift": 2}
@@ -14,6 +17,6 @@ with these counts, and at most a measurement of volume.
 read), "grids", "references"}.
 """
 
-from monitoring.runs.execution import WindowOpen, execute, recompute, request
+from monitoring.runs.requesting import WindowOpen, request
 
-__all__ = ["WindowOpen", "execute", "recompute", "request"]
+__all__ = ["WindowOpen", "request"]

@@ -1,4 +1,4 @@
-"""Executing runs, asking for one, and computing an old one again."""
+"""Executing runs, and computing an old one again; for workers, as it brings scipy with it."""
 
 import logging
 from collections.abc import Sequence
@@ -10,31 +10,23 @@ from django.db import transaction
 from mlops_portal.jobs import queue, scrub
 from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock
-from mlops_portal.kit.errors import Conflict, Invalid
+from mlops_portal.kit.errors import Conflict
 from mlops_portal.kit.faults import fault
 from monitoring import alerts, windows
-from monitoring.checks import CHECKS
 from monitoring.checks import config as configs
 from monitoring.checks.base import Finding, WindowData
 from monitoring.checks.config import Checks
 from monitoring.checks.judging import judge
-from monitoring.models import Monitor, Run
+from monitoring.checks.table import CHECKS
+from monitoring.models import Run
 from monitoring.runs import saving
 from monitoring.runs.loading import load
 from monitoring.stats.results import Verdict
-from registry import audit
-from registry.actors import Actor
 
 logger = logging.getLogger(__name__)
 
 BEGINNABLE = (Run.State.PLANNED, Run.State.RUNNING, Run.State.FAILED)
 WITHOUT_ROWS = frozenset({"volume"})  # checks that have something to say about a window without a prediction
-
-
-class WindowOpen(Conflict):
-    """The window is being measured already."""
-
-    code = "window_open"
 
 
 def execute(run_id: UUID, lease: Lease, *, now: datetime | None = None) -> None:
@@ -117,19 +109,3 @@ class InputsMoved(Conflict):
     """The days a run read have changed."""
 
     code = "inputs_moved"
-
-
-def request(monitor: Monitor, window_start: datetime, *, by: Actor, now: datetime) -> Run:
-    """Have a window measured once more, as revision n+1, whatever has changed.
-
-    Raises WindowOpen if it is being measured already, and Invalid (`unknown_window`) if the monitor never did.
-    """
-    newest = Run.objects.latest().filter(monitor=monitor, window_start=window_start).select_related("model", "config")
-    run = newest.order_by("-window_end").first()
-    if run is None:
-        raise Invalid("This monitor has no such window.", code="unknown_window", field="window_start")
-    again = windows.plan_again(run, why=Run.Why.MANUAL, now=now)
-    if again is None:
-        raise WindowOpen("This window is being measured already.")
-    audit.record("run.requested", again, by=by, now=now, team=run.model.team)
-    return again

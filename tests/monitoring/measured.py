@@ -11,7 +11,7 @@ from django.db.models import F
 
 from mlops_portal.jobs import queue
 from mlops_portal.jobs.queue import Lease
-from monitoring import runs, windows
+from monitoring import windows
 from monitoring.checks import config as configs
 from monitoring.checks.config import AgainstReference, Checks, InputDrift, MonitorConfig
 from monitoring.models import (
@@ -29,6 +29,7 @@ from monitoring.models import (
 )
 from monitoring.models import Grid as GridRow
 from monitoring.models import LabelProfile as LabelRow
+from monitoring.runs import execution
 from monitoring.stats.columns import Column
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import CostProfile, LabelProfile, LatencyProfile, Operations, build, dumps
@@ -247,7 +248,7 @@ def lease_of(run: Run) -> Lease:
 
 def executed(run: Run, *, now: datetime | None = None) -> Run:
     """The run after a worker has executed it."""
-    runs.execute(run.pk, lease_of(run), now=now or run.window_end + timedelta(minutes=5))
+    execution.execute(run.pk, lease_of(run), now=now or run.window_end + timedelta(minutes=5))
     run.refresh_from_db()
     return run
 

@@ -8,7 +8,7 @@ import pytest
 from mlops_portal.kit.wording import THIN
 from monitoring import alerts, metrics
 from monitoring.alerts import limits
-from monitoring.checks import CHECKS
+from monitoring.checks.table import CHECKS
 from monitoring.models import Alert, Condition, Monitor
 from monitoring.stats.results import Verdict
 from registry.models import Team

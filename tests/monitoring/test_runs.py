@@ -8,7 +8,6 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit.errors import Invalid
 from monitoring import planner, runs, windows
-from monitoring.checks import CHECKS
 from monitoring.checks.base import Check
 from monitoring.checks.config import (
     HOUR_PARTS,
@@ -22,6 +21,7 @@ from monitoring.checks.config import (
     Performance,
     Volume,
 )
+from monitoring.checks.table import CHECKS
 from monitoring.models import Alert, DayManifest, Measurement, Reference, Run
 from monitoring.runs import execution, saving
 from monitoring.stats.grid import Grid
@@ -148,7 +148,7 @@ class TestExecute:
         lease = lease_of(run)
         Run.objects.all().delete()
 
-        runs.execute(run.pk, lease)
+        execution.execute(run.pk, lease)
 
         assert not Run.objects.exists()
 
@@ -159,7 +159,7 @@ class TestExecute:
         Job.objects.update(fence=lease.fence + 1)
 
         with pytest.raises(queue.LostLease):
-            runs.execute(run.pk, lease)
+            execution.execute(run.pk, lease)
 
         assert not Measurement.objects.exists()
         assert Run.objects.get().state == Run.State.RUNNING
@@ -193,7 +193,7 @@ class TestFailure:
         run = planned(version)
 
         with pytest.raises(OSError, match="gone"):
-            runs.execute(run.pk, lease_of(run))
+            execution.execute(run.pk, lease_of(run))
 
         run.refresh_from_db()
         assert run.state == Run.State.RUNNING
@@ -206,7 +206,7 @@ class TestFailure:
         last = queue.Lease(**{name: getattr(lease, name) for name in queue.Lease.__slots__} | {"max_attempts": 1})
 
         with pytest.raises(OSError, match="gone"):
-            runs.execute(run.pk, last)
+            execution.execute(run.pk, last)
 
         run.refresh_from_db()
         assert (run.state, run.is_latest) == (Run.State.FAILED, True)
@@ -281,7 +281,7 @@ class TestRevisions:
         windows.ripen(NOON, drain=True)
         again = Run.objects.get(revision=2)
 
-        runs.execute(again.pk, lease_of(again), now=NOON)
+        execution.execute(again.pk, lease_of(again), now=NOON)
 
         only = Run.objects.get()
         assert (only.pk, only.is_latest, only.dirty_at, only.dirty_rows) == (first.pk, True, None, 0)
@@ -293,7 +293,7 @@ class TestRevisions:
         Run.objects.update(dirty_at=NOON, dirty_rows=5)
         windows.ripen(NOON, drain=True)
         again = Run.objects.get(revision=2)
-        runs.execute(again.pk, lease_of(again), now=NOON)
+        execution.execute(again.pk, lease_of(again), now=NOON)
 
         assert self.late(version, first).revision == 2
 
@@ -367,7 +367,7 @@ class TestRecompute:
         week(version, shift=0.4)
         run = executed(planned(version))
 
-        again = [saving._measurement(run, finding) for finding in runs.recompute(run)]
+        again = [saving._measurement(run, finding) for finding in execution.recompute(run)]
 
         stored = list(run.measurements.order_by("pk"))
         names = [field.name for field in Measurement._meta.concrete_fields if field.name != "id"]
@@ -381,7 +381,7 @@ class TestRecompute:
         DayManifest.objects.filter(day=at("2026-10-02")).update(generation=9)
 
         with pytest.raises(execution.InputsMoved):
-            runs.recompute(run)
+            execution.recompute(run)
 
 
 class TestOperations:
@@ -589,7 +589,7 @@ class TestPerformance:
         self.week_of_labels(judged, 0.2, known=50)
         run = executed(self.run_of(judged))
 
-        assert {one.provisional for one in runs.recompute(run)} == {True}
+        assert {one.provisional for one in execution.recompute(run)} == {True}
 
 
 def test_inputs_of_a_version_without_reference_are_insufficient(db):
