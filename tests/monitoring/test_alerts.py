@@ -1,7 +1,10 @@
 """Conditions and alerts: what opens, joins, rises, closes, comes back, and who may answer for it."""
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -12,7 +15,7 @@ from mlops_portal.kit.errors import Conflict, Invalid, Refused
 from monitoring import alerts
 from monitoring.alerts import JudgedWindow, Scope, Signal, conditions, lifecycle
 from monitoring.models import Alert, AlertMember, AlertTransition, Condition, Measurement, Monitor, Run
-from monitoring.stats.gates import EVENT, ConditionState
+from monitoring.stats.gates import EVENT, ConditionState, Rule
 from monitoring.stats.results import Verdict
 from registry import permissions
 from registry.models import AuditEntry, OutboxMessage, Role, Team, User
@@ -342,6 +345,15 @@ class TestLateData:
 
         assert Condition.objects.get().ring == before
 
+    def test_the_same_revision_with_other_numbers_changes_nothing(self, monitor: Monitor) -> None:
+        look_at_each(monitor, [0.2])
+        run = make_run(monitor, end=end_of(1))
+        alerts.observe_run(run, measure(run, {"trip_km": 0.2}), now=NOW)
+        other = measure(make_run(make_monitor(make_model())), {"trip_km": 0.01})
+        alerts.observe_run(run, other, now=NOW)
+
+        assert Condition.objects.get().ring[-1]["gap"] == 0.2
+
     def test_a_window_that_lost_its_verdict_leaves_the_ring(self, monitor: Monitor) -> None:
         look_at_each(monitor, [0.2, 0.2])
         look(monitor, 1, revision=2, trip_km=None)
@@ -528,6 +540,15 @@ def test_any_other_source_enters_by_observe(monitor: Monitor) -> None:
     assert Condition.objects.get().state == ConditionState.firing
 
 
+def test_going_quiet_empties_the_ring(monitor: Monitor) -> None:
+    eager = Rule(2, 5, 1)
+    for day, verdict in enumerate([Verdict.warn, Verdict.warn, Verdict.ok, Verdict.warn]):
+        lag = Signal("control:delivery", Alert.Family.CONTROL, verdict)
+        alerts.observe(monitor.model, [lag], JudgedWindow(end_of(day), 1, eager, timedelta(0)), now=NOW)
+
+    assert Condition.objects.get().state == "pending"
+
+
 def test_thresholds_are_no_part_of_a_fingerprint(monitor: Monitor) -> None:
     loose = Signal("budget:1:fast", Alert.Family.BUDGET, Verdict.warn, threshold=2.0)
     tight = Signal("budget:1:fast", Alert.Family.BUDGET, Verdict.warn, threshold=1.0)
@@ -657,3 +678,64 @@ def _change_in_between(monkeypatch: pytest.MonkeyPatch, change: Callable[[], Any
         return found
 
     monkeypatch.setattr(lifecycle, "_open_alerts", read)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer: nothing runs at the same time")
+class TestAtTheSameTime:
+    def run_together(self, *works: Callable[[], Any]) -> None:
+        """All of them at once, each with a connection of its own; the first error is raised."""
+        barrier = Barrier(len(works))
+
+        def work(one: Callable[[], Any]) -> None:
+            try:
+                barrier.wait()
+                one()
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(len(works)) as pool:
+            for done in [pool.submit(work, one) for one in works]:
+                done.result()
+
+    def test_two_monitors_open_one_alert(self, team: Team) -> None:
+        model = make_model(team=team)
+        monitors = [make_monitor(model, slug=f"m-{number}") for number in range(4)]
+        works = []
+        for number, monitor in enumerate(monitors):
+            run = make_run(monitor, end=end_of(0))
+            found = measure(run, {f"f{number}": 0.6})
+            works.append(partial(alerts.observe_run, run, found, now=NOW))
+
+        self.run_together(*works)
+
+        assert the_alert().members.filter(left_at=None).count() == 4
+        assert verbs(the_alert()).count("opened") == 1
+
+    def test_windows_of_one_monitor_all_enter_the_ring(self, team: Team) -> None:
+        monitor = make_monitor(make_model(team=team))
+        works = []
+        for day in range(6):
+            run = make_run(monitor, end=end_of(day))
+            works.append(partial(alerts.observe_run, run, measure(run, {"trip_km": 0.2}), now=NOW))
+
+        self.run_together(*works)
+
+        assert [row["end"] for row in Condition.objects.get().ring] == [end_of(day).isoformat() for day in range(6)]
+
+    def test_of_two_people_one_is_first(self, team: Team, alice: User, bob: User) -> None:
+        monitor = make_monitor(make_model(team=team))
+        look_at_each(monitor, [0.2, 0.2])
+        refused: list[Exception] = []
+
+        def acknowledge(user: User) -> None:
+            try:
+                alerts.acknowledge(the_alert(), by=user, now=NOW)
+            except alerts.AlreadyAcknowledged as error:
+                refused.append(error)
+
+        self.run_together(partial(acknowledge, alice), partial(acknowledge, bob))
+
+        assert len(refused) == 1
+        assert the_alert().transitions.filter(verb="acknowledged").count() == 1
