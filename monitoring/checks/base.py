@@ -104,11 +104,16 @@ class Labels:
 
 @dataclass(frozen=True, slots=True)
 class VersionWindow:
-    """One version's share of a window. dimensions: the segment features to look at."""
+    """One version's share of a window. dimensions: the segment features to look at.
+
+    current: the window itself, whose numbers are stored. judged: what verdicts rest on: the window, or where it has
+    too few rows the longer one that run took with the same end.
+    """
 
     id: UUID
     number: int
     current: Profile | None = None
+    judged: Profile | None = None
     reference: Profile | None = None
     features: tuple[FeatureInfo, ...] = ()
     dimensions: tuple[str, ...] = ()
@@ -116,8 +121,12 @@ class VersionWindow:
 
     @property
     def rows(self) -> int:
-        """Predictions the profile counts."""
+        """Predictions of the window."""
         return self.current.rows if self.current else 0
+
+    @property
+    def is_widened(self) -> bool:
+        return self.judged is not None and self.judged is not self.current
 
 
 class Hour(Protocol):
@@ -189,7 +198,7 @@ class Usage:
 class WindowData:
     """All that the checks of one run read.
 
-    rows: predictions of the window itself; profiles, labels and hours may begin earlier where it was widened.
+    rows: predictions of the window itself; labels and hours may begin earlier where it was widened.
     rejects: refused items by (version number as text, feature).
     """
 

@@ -21,7 +21,8 @@ LONGEST_LABEL = 40
 def measure(data: WindowData, config: InputDrift) -> list[Finding]:
     """Return one PSI per feature and version, and one per segment that is large enough.
 
-    Each waits for the gates of the run. The details hold the evidence of other distances and both histograms.
+    Each waits for the gates of the run. The details hold the evidence of other distances and both histograms; where
+    the verdict rests on more days than the window has, they say what was found there (`judged`).
     """
     found: list[Finding] = []
     for version in data.versions:
@@ -30,7 +31,7 @@ def measure(data: WindowData, config: InputDrift) -> list[Finding]:
             continue
         features = [info for info in version.features if _is_wanted(info, version.current, config)]
         found += _whole(version, version.reference, version.current, features, config)
-        for dimension in version.dimensions:
+        for dimension in () if version.is_widened else version.dimensions:
             found += _by_segment(version, version.reference, version.current, dimension, features, config)
     return found
 
@@ -53,13 +54,14 @@ def _whole(
     before = [reference.headline(info.name) for info in features]
     now = [current.headline(info.name) for info in features]
     compared = rowwise.compare(rowwise.stacked(before), rowwise.stacked(now))
-    for info, a, c, (psi, p) in zip(features, before, now, compared, strict=True):
-        excess = divergence.excess(psi)
+    judged = compared
+    if version.is_widened and version.judged:
+        longer = [version.judged.headline(info.name) for info in features]
+        judged = rowwise.compare(rowwise.stacked(before), rowwise.stacked(longer))
+    for info, a, c, one, other in zip(features, before, now, compared, judged, strict=True):
+        excess = divergence.excess(one[0])
         details = {
-            "p_value": p,
-            "floor": psi.floor,
-            "bins": psi.bins,
-            "excess": excess,
+            **_noise(*one),
             "evidence": _evidence(info.name, reference, current, a, c),
             "histogram": {
                 "labels": [label[:LONGEST_LABEL] for label in current.grid.headline_labels(info.name)],
@@ -69,7 +71,13 @@ def _whole(
         }
         if info.importance is not None:
             details["impact"] = info.importance * excess
-        yield _finding(version, info.name, "", psi, p, excess, config, details)
+        if judged is not compared:
+            details["judged"] = {"value": other[0].value, "n": other[0].n_cur, **_noise(*other)}
+        yield _finding(version, info.name, "", one[0], other, config, details)
+
+
+def _noise(psi: Divergence, p: float) -> dict[str, Any]:
+    return {"p_value": p, "floor": psi.floor, "bins": psi.bins, "excess": divergence.excess(psi)}
 
 
 def _evidence(name: str, reference: Profile, current: Profile, before: Any, now: Any) -> dict[str, float]:
@@ -106,9 +114,8 @@ def _by_segment(
     now = rowwise.stacked([by_feature[name][1][place] for name, place in rows])
     for (name, place), (psi, p) in zip(rows, rowwise.compare(before, now), strict=True):
         if psi.n_cur >= MIN_WINDOW:
-            details = {"p_value": p, "floor": psi.floor, "bins": psi.bins, "excess": divergence.excess(psi)}
             segment = f"{dimension}={names[place]}"[:400]
-            yield _finding(version, name, segment, psi, p, divergence.excess(psi), config, details)
+            yield _finding(version, name, segment, psi, (psi, p), config, _noise(psi, p))
 
 
 def _both(reference: Profile, current: Profile, dimension: str, name: str) -> tuple[Any, Any]:
@@ -120,13 +127,11 @@ def _finding(
     feature: str,
     segment: str,
     psi: Divergence,
-    p: float,
-    excess: float,
+    judged: tuple[Divergence, float],
     config: InputDrift,
     details: dict[str, Any],
 ) -> Finding:
-    limits = config.thresholds(feature)
-    value = 0.0 if psi.reason == Reason.constant else psi.value  # one occupied bin, the same on both sides
+    limits, value = config.thresholds(feature), _value(psi)
     return Finding(
         KEY,
         METRIC,
@@ -134,15 +139,20 @@ def _finding(
         feature=feature,
         segment=segment,
         value=value,
-        gap=value,
+        gap=_value(judged[0]),
         n=psi.n_cur,
         base_n=psi.n_ref,
         threshold=limits.warn,
         reason=_reason(psi, version, value),
         details=details,
-        gates=Gates(psi, p, limits.warn, limits.drift, config.hard_break),
-        excess=excess,
+        gates=Gates(*judged, limits.warn, limits.drift, config.hard_break),
+        excess=divergence.excess(psi),
     )
+
+
+def _value(psi: Divergence) -> float | None:
+    """Return the PSI; 0 where one bin is occupied, the same on both sides."""
+    return 0.0 if psi.reason == Reason.constant else psi.value
 
 
 def _reason(psi: Divergence, version: VersionWindow, value: float | None) -> str:

@@ -10,6 +10,7 @@ from monitoring.checks.base import Check, Finding, Gates, VersionWindow, WindowD
 from monitoring.checks.config import HOUR_PARTS, OutputDrift
 from monitoring.checks.shares import share_finding
 from monitoring.stats import divergence
+from monitoring.stats.arrays import IntArray
 from monitoring.stats.gates import noise_p
 from monitoring.stats.intervals import rate
 from monitoring.stats.profile import NumericProfile, Profile
@@ -42,30 +43,32 @@ CHECK = Check(KEY, measure)
 
 def _score(version: VersionWindow, reference: Profile, current: Profile, config: OutputDrift) -> Iterator[Finding]:
     if current.grid.score is not None:
-        labels = current.grid.score.labels
-        yield _shape(version, "score", reference.score_headline(), current.score_headline(), labels, config)
+        bins = [profile.score_headline() for profile in (reference, current, version.judged or current)]
+        yield _shape(version, "score", bins, current.grid.score.labels, config)
 
 
 def _class_mix(version: VersionWindow, reference: Profile, current: Profile, config: OutputDrift) -> Iterator[Finding]:
     if current.grid.prediction is not None:
-        labels = current.grid.prediction.labels
-        before, now = reference.prediction_headline(), current.prediction_headline()
-        yield _shape(version, "prediction", before, now, labels, config)
+        bins = [profile.prediction_headline() for profile in (reference, current, version.judged or current)]
+        yield _shape(version, "prediction", bins, current.grid.prediction.labels, config)
 
 
 def _shape(
-    version: VersionWindow, signal: str, before: Any, now: Any, labels: tuple[str, ...], config: OutputDrift
+    version: VersionWindow, signal: str, bins: list[IntArray], labels: tuple[str, ...], config: OutputDrift
 ) -> Finding:
-    psi, chi2, js = divergence.psi(before, now), chi2_homogeneity(before, now), divergence.js(before, now)
-    p = noise_p(psi, chi2)
-    value = 0.0 if psi.reason == Reason.constant else psi.value
+    """Compare headline counts: of the reference, of the window, and of what the verdict rests on."""
+    before, now, longer = bins
+    psi, js = divergence.psi(before, now), divergence.js(before, now)
+    judged = divergence.psi(before, longer)
+    p = noise_p(judged, chi2_homogeneity(before, longer))
+    value = _value(psi)
     return Finding(
         KEY,
         "psi.1",
         version=version.id,
         signal=signal,
         value=value,
-        gap=value,
+        gap=_value(judged),
         n=psi.n_cur,
         base_n=psi.n_ref,
         threshold=config.warn,
@@ -81,9 +84,20 @@ def _shape(
                 "reference": before.tolist(),
                 "current": now.tolist(),
             },
+            **_longer(version, judged.value, judged.n_cur),
         },
-        gates=Gates(psi, p, config.warn, config.drift, config.hard_break),
+        gates=Gates(judged, p, config.warn, config.drift, config.hard_break),
     )
+
+
+def _value(psi: Divergence) -> float | None:
+    """Return the PSI; 0 where one bin is occupied, the same on both sides."""
+    return 0.0 if psi.reason == Reason.constant else psi.value
+
+
+def _longer(version: VersionWindow, value: float | None, n: int) -> dict[str, Any]:
+    """Return what the verdict rests on, where that is more than the window."""
+    return {"judged": {"value": value, "n": n}} if version.is_widened else {}
 
 
 def _mean_score(version: VersionWindow, reference: Profile, current: Profile, config: OutputDrift) -> Iterator[Finding]:
@@ -91,7 +105,8 @@ def _mean_score(version: VersionWindow, reference: Profile, current: Profile, co
     before, now = reference.score, current.score
     if before is None or now is None:
         return
-    effect = _mean_effect(before, now)
+    longer = (version.judged or current).score or now
+    effect = _mean_effect(before, longer)
     half = 0.0 if now.std is None else float(ndtri(0.975)) * now.std / np.sqrt(now.n)
     yield Finding(
         KEY,
@@ -107,7 +122,7 @@ def _mean_score(version: VersionWindow, reference: Profile, current: Profile, co
         gap=effect.value,
         threshold=config.warn,
         reason="" if now.mean is not None else Reason.empty.value,
-        details={"p_value": effect.p_value, "effect": effect.value},
+        details={"p_value": effect.p_value, "effect": effect.value, **_longer(version, longer.mean, longer.n)},
         gates=Gates(effect, 1.0 if effect.p_value is None else effect.p_value, config.warn, config.drift),
     )
 
@@ -131,14 +146,14 @@ def _positive_rate(
     """The share of positive decisions; its change is held against the share of the rarer decision before."""
     if not current.n_decided:
         return
-    share = rate(current.n_positive, current.n_decided)
-    change = two_proportions(reference.n_positive, reference.n_decided, current.n_positive, current.n_decided)
+    share, longer = rate(current.n_positive, current.n_decided), version.judged or current
+    change = two_proportions(reference.n_positive, reference.n_decided, longer.n_positive, longer.n_decided)
     before = reference.n_positive / reference.n_decided if reference.n_decided else None
     effect = None
     if before is not None and change.value is not None:
         effect = abs(change.value) / max(min(before, 1 - before), LEAST_SHARE)
     p = 1.0 if change.p_value is None else change.p_value
-    seen = Divergence("positive_rate.1", effect, p, None, 2, reference.n_decided, current.n_decided)
+    seen = Divergence("positive_rate.1", effect, p, None, 2, reference.n_decided, longer.n_decided)
     yield Finding(
         KEY,
         "positive_rate.1",
@@ -148,7 +163,11 @@ def _positive_rate(
         base_n=reference.n_decided,
         gap=effect,
         threshold=config.warn,
-        details={"p_value": p, "effect": effect},
+        details={
+            "p_value": p,
+            "effect": effect,
+            **_longer(version, longer.n_positive / longer.n_decided, longer.n_decided),
+        },
         gates=Gates(seen, p, config.warn, config.drift),
         **interval(share),
     )

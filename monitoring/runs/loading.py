@@ -106,7 +106,7 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
         ),
         pins=pins,
         data_start=min(*starts, usage_start),
-        chunks=tuple(chunk for one in profiles.values() for chunk in one.seen.chunks),
+        chunks=tuple(chunk for one in profiles.values() for chunk in one.judged.chunks),
         grids=tuple(sorted({one.seen.grid.id for one in profiles.values() if one.seen.grid})),
         references=tuple(sorted(str(reference.pk) for reference in references.values())),
         maturity=maturity,
@@ -137,10 +137,11 @@ def _widened(run: Run, config: MonitorConfig, is_enough: Callable[[date], bool])
 
 @dataclass(frozen=True, slots=True)
 class _Profiled:
-    """What a version got, since when, and the days before where they are the baseline."""
+    """What a version got in the window, what verdicts rest on and since when, and the days before as a baseline."""
 
     start: datetime
     seen: chunks.Pinned
+    judged: chunks.Pinned
     before: Profile | None = None
 
 
@@ -154,7 +155,10 @@ def _profiles(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[Mo
         before = None
         if config.baseline_days:
             before = chunks.profile(version, start - config.baseline_days * DAY, start).profile
-        found[version.pk] = _Profiled(start, chunks.profile(version, start, run.window_end), before)
+        seen = judged = chunks.profile(version, run.window_start, run.window_end)
+        if start < run.window_start:
+            judged = chunks.profile(version, start, run.window_end)
+        found[version.pk] = _Profiled(start, seen, judged, before)
     return found
 
 
@@ -221,6 +225,7 @@ def _windows(
                 id=version.pk,
                 number=version.number,
                 current=profiled.seen.profile if profiled else None,
+                judged=profiled.judged.profile if profiled else None,
                 reference=_reference_profile(profiled, reference) if profiled else None,
                 features=tuple(features.get(version.pk, ())),
                 dimensions=_dimensions(grid or (joined.grid if joined else None), config),

@@ -244,8 +244,20 @@ class TestWidening:
 
         assert run.data_start == at(start)
         assert run.window_start == at(END) - timedelta(hours=hours)
-        expected = (at(END) - at(start)).days * rows
-        assert rows_of(run)["psi.1", "", "income"].n == expected
+        income = rows_of(run)["psi.1", "", "income"]
+        judged = income.details.get("judged", {"n": income.n})
+        assert (income.n, judged["n"]) == (rows * hours // 24, (at(END) - at(start)).days * rows)
+
+    def test_the_value_is_of_the_window_and_the_verdict_of_the_days_it_took(self, version):
+        week(version, rows=100, days=4)
+        week(version, rows=100, shift=3.0, first="2026-10-05", days=2)
+        week(version, rows=100, first="2026-10-07", days=1)
+
+        income = rows_of(executed(planned(version, window_hours=24)))["psi.1", "", "income"]
+
+        assert income.value < 0.25 < income.details["judged"]["value"]
+        assert income.gap == income.details["judged"]["value"]
+        assert income.verdict == Verdict.drift
 
     def test_an_empty_window_is_not_widened(self, version):
         week(version, rows=500, days=6)
