@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from mlops_portal.jobs import database, limits, worker
 from mlops_portal.kit import clock, wording
@@ -30,6 +30,10 @@ class Command(BaseCommand):
         "subject_id, stage.<name>.<calls|ms|cost>; label in a reference; request_id, kind, value (label), "
         "observed_at (at) in outcomes. All other columns are features."
     )
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Here `--version` is the version of the model, as everywhere in the portal, not that of Django."""
+        return super().create_parser(prog_name, subcommand, conflict_handler="resolve", **kwargs)
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("model", help="slug of the model")
