@@ -14,5 +14,5 @@ def address(request: HttpRequest) -> str:
     if not hops:
         return direct
     forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    seen = [*forwarded, direct]
-    return seen[max(len(seen) - 1 - hops, 0)]
+    # Fewer entries than proxies: the request went around them, and what it says of itself is not believed.
+    return forwarded[-hops] if len(forwarded) >= hops else direct

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import transaction
@@ -20,6 +20,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 
 from mlops_portal.kit.errors import Conflict, Invalid, Refused, Unauthenticated
+from mlops_portal.kit.prepared import Prepared
 from mlops_portal.kit.wording import moment
 from registry import audit
 from registry.actors import Actor, KeyPrincipal, actor_label
@@ -37,26 +38,34 @@ ROTATION_OVERLAP = timedelta(hours=24)  # the old key of a rotation still works 
 USE_IS_NOTED_EVERY = timedelta(minutes=5)
 
 _INVALID = "This API key is not valid."
-_COLUMNS = (
-    "pk",
-    "key_id",
-    "secret_sha256",
-    "label",
-    "scopes",
-    "role",
-    "expires_at",
-    "revoked_at",
-    "last_used_at",
-    "model_id",
-    "team_id",
-    "team__slug",
-    "user_id",
-    "user__is_active",
-    "user__is_admin",
-    "user__memberships__team_id",
-    "user__memberships__role",
-    "user__memberships__is_reviewer",
-    "user__memberships__is_approver",
+
+
+class _Row(NamedTuple):
+    """What recognising a key reads: the key, its team and, one row each, the memberships of its owner."""
+
+    pk: UUID
+    key_id: str
+    secret_sha256: str
+    label: str
+    scopes: list[str]
+    role: str | None
+    expires_at: datetime
+    revoked_at: datetime | None
+    last_used_at: datetime | None
+    model_id: UUID | None
+    team_id: UUID
+    team__slug: str
+    user_id: UUID | None
+    user__is_active: bool | None
+    user__is_admin: bool | None
+    user__memberships__team_id: UUID | None
+    user__memberships__role: str | None
+    user__memberships__is_reviewer: bool | None
+    user__memberships__is_approver: bool | None
+
+
+_BY_KEY_ID = Prepared(
+    lambda key_id: ApiKey.objects.filter(key_id=key_id).values_list(*_Row._fields), parameters=["key_id"]
 )
 
 
@@ -145,8 +154,8 @@ def authenticate_key(text: str, now: datetime) -> KeyPrincipal:
     written = _read(text)
     if written is None:
         raise Unauthenticated(_INVALID)
-    rows = list(ApiKey.objects.filter(key_id=written.key_id).values(*_COLUMNS))
-    stored = rows[0]["secret_sha256"] if rows else ""
+    rows = [_Row(*row) for row in _BY_KEY_ID.rows(written.key_id)]
+    stored = rows[0].secret_sha256 if rows else ""
     if not hmac.compare_digest(_digest(written.secret), stored):
         raise Unauthenticated(_INVALID)
     principal = _principal(rows, now)
@@ -253,47 +262,46 @@ def _basic_password(value: str) -> str:
     return decoded.partition(":")[2]
 
 
-def _principal(rows: Sequence[dict[str, Any]], now: datetime) -> KeyPrincipal:
+def _principal(rows: Sequence[_Row], now: datetime) -> KeyPrincipal:
     """The principal of the one key in `rows` (one row per membership of its owner)."""
     key = rows[0]
-    if key["revoked_at"] is not None:
+    if key.revoked_at is not None:
         raise Unauthenticated("This API key is revoked.")
-    if key["expires_at"] <= now:
-        raise Unauthenticated(f"This API key expired on {moment(key['expires_at'])}. Issue a new one.")
-    standings = {key["role"]} if key["user_id"] is None else _owner_standings(rows)
+    if key.expires_at <= now:
+        raise Unauthenticated(f"This API key expired on {moment(key.expires_at)}. Issue a new one.")
+    standings = {str(key.role)} if key.user_id is None else _owner_standings(rows)
     if not standings:
         raise Unauthenticated("The owner of this API key is no longer in the team.")
     return KeyPrincipal(
-        pk=key["pk"],
-        key_id=key["key_id"],
-        name=key["label"],
-        team_id=key["team_id"],
-        team_slug=key["team__slug"],
-        scopes=frozenset(key["scopes"]),
+        pk=key.pk,
+        key_id=key.key_id,
+        name=key.label,
+        team_id=key.team_id,
+        team_slug=key.team__slug,
+        scopes=frozenset(key.scopes),
         standings=frozenset(standings),
-        model_id=key["model_id"],
-        user_id=key["user_id"],
+        model_id=key.model_id,
+        user_id=key.user_id,
     )
 
 
-def _owner_standings(rows: Sequence[dict[str, Any]]) -> set[str]:
+def _owner_standings(rows: Sequence[_Row]) -> set[str]:
     """What the owner is to the key's team now; nothing if disabled or gone."""
     key = rows[0]
-    if not key["user__is_active"]:
+    if not key.user__is_active:
         return set()
-    held = {Standing.ADMIN.value} if key["user__is_admin"] else set()
+    held = {Standing.ADMIN.value} if key.user__is_admin else set()
     for row in rows:
-        if row["user__memberships__team_id"] == key["team_id"]:
-            held.add(row["user__memberships__role"])
-            held |= {Standing.REVIEWER.value} if row["user__memberships__is_reviewer"] else set()
-            held |= {Standing.APPROVER.value} if row["user__memberships__is_approver"] else set()
+        if row.user__memberships__team_id == key.team_id:
+            held.add(str(row.user__memberships__role))
+            held |= {Standing.REVIEWER.value} if row.user__memberships__is_reviewer else set()
+            held |= {Standing.APPROVER.value} if row.user__memberships__is_approver else set()
     return held
 
 
-def _note_use(key: dict[str, Any], now: datetime) -> None:
+def _note_use(key: _Row, now: datetime) -> None:
     due = now - USE_IS_NOTED_EVERY
-    if key["last_used_at"] is not None and key["last_used_at"] > due:
+    if key.last_used_at is not None and key.last_used_at > due:
         return
     stale = Q(last_used_at=None) | Q(last_used_at__lte=due)
-    pk: UUID = key["pk"]
-    ApiKey.objects.filter(stale, pk=pk).update(last_used_at=now)
+    ApiKey.objects.filter(stale, pk=key.pk).update(last_used_at=now)

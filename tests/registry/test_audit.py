@@ -14,18 +14,14 @@ def record(team, verb="team.noted", **options):
     return audit.record(verb, team, by="setup", now=NOON, team=team, **options)
 
 
-def tamper(statement, *values):
+def tamper(statement):
     """Change a row behind the trigger's back, as somebody with the database file could."""
-    protect, unprotect = (
-        ("ALTER TABLE registry_auditentry ENABLE TRIGGER USER", "ALTER TABLE registry_auditentry DISABLE TRIGGER USER")
-        if connection.vendor == "postgresql"
-        else (None, None)
-    )
     with connection.cursor() as cursor:
-        if unprotect:
-            cursor.execute(unprotect)
-            cursor.execute(statement, values)
-            cursor.execute(protect)
+        if connection.vendor == "postgresql":
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # a table with pending checks cannot be altered
+            cursor.execute("ALTER TABLE registry_auditentry DISABLE TRIGGER USER")
+            cursor.execute(statement)
+            cursor.execute("ALTER TABLE registry_auditentry ENABLE TRIGGER USER")
             return
         cursor.execute(
             "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'registry_auditentry'"
@@ -33,7 +29,7 @@ def tamper(statement, *values):
         triggers = cursor.fetchall()
         for name, _ in triggers:
             cursor.execute(f"DROP TRIGGER {name}")
-        cursor.execute(statement, values)
+        cursor.execute(statement)
         for _, sql in triggers:
             cursor.execute(sql)
 
