@@ -8,6 +8,7 @@ from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock
 from monitoring.runs import execution
 from monitoring.traffic import chunks, compaction, outcomes
+from monitoring.traffic.reference import loading, reprofiling
 
 
 def compact(lease: Lease) -> None:
@@ -31,6 +32,14 @@ def execute_run(lease: Lease) -> None:
     execution.execute(UUID(lease.payload["run"]), lease)
 
 
+def load_reference(lease: Lease) -> None:
+    loading.load(UUID(lease.payload["reference"]), lease)
+
+
+def reprofile(lease: Lease) -> None:
+    reprofiling.reprofile(UUID(lease.payload["version"]), UUID(lease.payload["grid"]), lease)
+
+
 def tidy(lease: Lease) -> None:
     chunks.tidy(clock.now())
 
@@ -40,6 +49,8 @@ JOBS: dict[str, Callable[[Lease], None]] = {
     "monitoring.consolidate": consolidate,
     "monitoring.execute_run": execute_run,
     "monitoring.expire": expire,
+    "monitoring.load_reference": load_reference,
     "monitoring.match_parked": match_parked,
+    "monitoring.reprofile": reprofile,
     "monitoring.tidy": tidy,
 }

@@ -93,7 +93,7 @@ def prediction_schema(columns: Sequence[Column]) -> pa.Schema:
 
 def of_predictions(group: Group, columns: Sequence[Column], row: int) -> pa.Table:
     """The predictions of one inbox row; what the version does not declare is left out, what lacks is null."""
-    arrays = {name: _array(group.column(name), kind) for name, kind in _plain(_ENVELOPE)}
+    arrays = {name: _column(group, name, kind) for name, kind in _ENVELOPE}
     if not arrays["prediction_number"].null_count:
         arrays["prediction"] = pa.nulls(group.rows, pa.string())  # it would repeat the number as text
     arrays |= _hashes(group)
@@ -106,28 +106,29 @@ def of_predictions(group: Group, columns: Sequence[Column], row: int) -> pa.Tabl
 
 def of_outcomes(group: Group, row: int) -> pa.Table:
     """The outcomes of one inbox row."""
-    arrays = {name: _array(group.column(name), kind) for name, kind in _plain(_OUTCOME)}
+    arrays = {name: _column(group, name, kind) for name, kind in _OUTCOME}
     arrays |= _hashes(group)
     return pa.table(arrays | _ours(group, row))
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
-    """The tables one below the other; labels of one column share one dictionary."""
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    """The tables one below the other, without copying them; labels of one column share one dictionary."""
+    return pa.concat_tables(tables).unify_dictionaries()
 
 
 def finished(table: pa.Table, schema: pa.Schema, order: str) -> pa.Table:
     """The table as a chunk holds it: in the order of a time, texts that repeat coded, without what is only ours."""
     table = table.select(schema.names)
     moments = micros(table[order])
-    if (np.diff(moments) < 0).any():
-        table = table.take(pa.array(np.argsort(moments, kind="stable")))
-    coded = [column.combine_chunks() for column in table.columns]
-    coded = [
-        array.dictionary_encode() if field.type == LABEL and array.type != LABEL else array
-        for array, field in zip(coded, schema, strict=True)
-    ]
-    return pa.table(coded, schema=schema)
+    if (moments[1:] < moments[:-1]).any():
+        table = table.combine_chunks().take(pa.array(np.argsort(moments, kind="stable")))
+    return pa.table([_coded(table[field.name], field.type) for field in schema], schema=schema)
+
+
+def _coded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if kind != LABEL or column.type == LABEL:
+        return column
+    return column.dictionary_encode().combine_chunks()
 
 
 def days_of(table: pa.Table) -> np.ndarray:
@@ -194,11 +195,10 @@ def floats(column: pa.ChunkedArray) -> np.ndarray:
 
 def coded(column: pa.ChunkedArray) -> CodedColumn:
     """A column of text as codes and values."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    array = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    array = array.unify_dictionaries().combine_chunks()
     if isinstance(array, pa.ChunkedArray):  # no row at all
         return CodedColumn(np.zeros(0, dtype=np.int32), ())
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
     codes = pc.fill_null(array.indices, -1).to_numpy(zero_copy_only=False)
     return CodedColumn(codes, tuple(array.dictionary.to_pylist()))
 
@@ -214,8 +214,15 @@ def feature_columns(table: pa.Table) -> Mapping[str, Any]:
     }
 
 
-def _plain(envelope: Iterable[tuple[str, pa.DataType]]) -> Iterable[tuple[str, pa.DataType]]:
-    return ((name, _raw(kind)) for name, kind in envelope)
+def _column(group: Group, name: str, kind: pa.DataType) -> pa.Array:
+    """A column of the envelope; one that the sender left out is not even listed."""
+    values = group.columns.get(name)
+    if values is not None:
+        return _array(values, _raw(kind))
+    default = group.column(name)[0]
+    return (
+        pa.nulls(group.rows, _raw(kind)) if default is None else pa.repeat(pa.scalar(default, _raw(kind)), group.rows)
+    )
 
 
 def _raw(kind: pa.DataType) -> pa.DataType:
@@ -224,9 +231,6 @@ def _raw(kind: pa.DataType) -> pa.DataType:
 
 
 def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
-    first = values[0]
-    if values[-1] is first and kind != pa.string() and values.count(first) == len(values):
-        return pa.nulls(len(values), kind) if first is None else pa.repeat(pa.scalar(first, kind), len(values))
     if kind == TIME:
         return pa.array(values, pa.int64()).cast(TIME)
     return pa.array(values, kind, from_pandas=True)

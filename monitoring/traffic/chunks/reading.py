@@ -1,6 +1,6 @@
 """Reading traffic without its rows: what a stretch of days comes to is the sum of its chunks' profiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from uuid import UUID
@@ -26,7 +26,8 @@ class Pinned:
     """What a stretch of days held, and exactly which files and generations say so.
 
     profile: None without rows, or without a grid (before the first reference). damaged: hashes of those chunks whose
-    file is damaged: they count, and whoever uses the numbers says so.
+    file is damaged (they count all the same), or was gone before the grid was frozen (they do not); whoever uses the
+    numbers says so.
     """
 
     profile: Profile | None
@@ -50,14 +51,20 @@ def profile(version: ModelVersion, start: datetime, end: datetime, *, shadow: bo
         version=version, day__gte=first, day__lt=after, kind=Kind.PREDICTION, shadow=shadow, state__in=COUNTED
     )
     chunks = list(counted.order_by("day", "sha256").values_list("pk", "sha256", "rows", "state"))
-    grid = grids.load(grid_id) if grid_id else None
+    damaged = [sha256 for _, sha256, _, state in chunks if state == Chunk.State.DAMAGED]
+    merged = grid = None
+    if grid_id:
+        grid = grids.load(grid_id)
+        merged, lost = _merged({pk: state for pk, _, _, state in chunks}, grid_id, grid)
+        damaged += [sha256 for pk, sha256, _, state in chunks if pk in lost and state != Chunk.State.DAMAGED]
+        chunks = [chunk for chunk in chunks if chunk[0] not in lost]
     return Pinned(
-        profile=_merged([pk for pk, *_ in chunks], grid_id, grid) if grid_id and grid else None,
+        profile=merged,
         grid=grid,
         rows=sum(rows for _, _, rows, _ in chunks),
         chunks=[sha256 for _, sha256, _, _ in chunks],
         generations=generations,
-        damaged=[sha256 for _, sha256, _, state in chunks if state == Chunk.State.DAMAGED],
+        damaged=damaged,
     )
 
 
@@ -74,14 +81,14 @@ def hours(model: RegisteredModel, start: datetime, end: datetime) -> list[HourPr
     return list(found.filter(chunk__state__in=COUNTED).order_by("hour", "endpoint", "pk"))
 
 
-def _merged(chunk_ids: Sequence[UUID], grid_id: UUID, grid: Grid) -> Profile | None:
-    if not chunk_ids:
-        return None
-    blobs = ChunkProfile.objects.filter(chunk__in=chunk_ids, grid=grid_id).values_list("blob", flat=True)
-    profiles = [loads(bytes(blob), grid) for blob in blobs.order_by("chunk__day", "chunk__sha256")]
-    if len(profiles) < len(chunk_ids):
-        raise NotProfiled(f"{len(chunk_ids) - len(profiles)} chunks are not counted on grid {grid_id}")
-    return merge_all(profiles)
+def _merged(chunks: Mapping[UUID, str], grid_id: UUID, grid: Grid) -> tuple[Profile | None, set[UUID]]:
+    """The sum of the chunks on a grid, and those whose rows were gone before they could be counted on it."""
+    stored = ChunkProfile.objects.filter(chunk__in=chunks, grid=grid_id).order_by("chunk__day", "chunk__sha256")
+    blobs = dict(stored.values_list("chunk", "blob"))
+    lost = chunks.keys() - blobs.keys()
+    if any(chunks[pk] == Chunk.State.LIVE for pk in lost):
+        raise NotProfiled(f"{len(lost)} chunks are not counted on grid {grid_id}")
+    return merge_all(loads(bytes(blob), grid) for blob in blobs.values()) if blobs else None, lost
 
 
 def _days(start: datetime, end: datetime) -> tuple[date, date]:
