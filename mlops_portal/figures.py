@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db.models import Count, DurationField, F, Min, Sum
 from prometheus_client import CollectorRegistry
@@ -80,29 +81,32 @@ def windows_missed() -> int:
 
     A run that is longer than the others of its configuration stands for a gap, and covers every end within it.
     """
-    active = Monitor.objects.filter(state=Monitor.State.ACTIVE, planned_from__isnull=False, planned_until__isnull=False)
-    length = F("window_end") - F("window_start")
-    latest = Run.objects.latest().filter(monitor__in=active, window_end__gte=F("monitor__planned_from"))
-    covered: dict[object, float] = {}
-    steps = {pk: STEPS[Monitor.Cadence(c)] for pk, c in active.values_list("pk", "cadence") if c in STEPS}
-    sums = (
-        latest.order_by()
-        .values("monitor", "config")
-        .annotate(
-            n=Count("pk"),
-            total=Sum(length, output_field=DurationField()),
-            least=Min(length, output_field=DurationField()),
-        )
+    marks = Monitor.objects.filter(state=Monitor.State.ACTIVE, cadence__in=STEPS).values_list(
+        "pk", "cadence", "planned_from", "planned_until"
     )
-    for row in sums:
-        if step := steps.get(row["monitor"]):
-            extra = (row["total"] - row["least"] * row["n"]) / step
-            covered[row["monitor"]] = covered.get(row["monitor"], 0) + row["n"] + extra
+    covered = _covered()
     missed = 0
-    for pk, since, until in active.values_list("pk", "planned_from", "planned_until"):
-        if step := steps.get(pk):
-            missed += max(round((until - since) / step - covered.get(pk, 0)), 0)
+    for pk, cadence, since, until in marks:
+        if since is not None and until is not None:
+            planned = (until - since) / STEPS[Monitor.Cadence(cadence)]
+            missed += max(round(planned - covered.get(pk, 0)), 0)
     return missed
+
+
+def _covered() -> dict[UUID, float]:
+    """How many window ends since its first mark the runs of each monitor stand for."""
+    length = F("window_end") - F("window_start")
+    runs = Run.objects.latest().filter(window_end__gte=F("monitor__planned_from"), monitor__cadence__in=STEPS)
+    sums = runs.order_by().values_list("monitor", "monitor__cadence", "config")
+    ends: dict[UUID, float] = {}
+    for pk, cadence, _, count, total, least in sums.annotate(
+        Count("pk"),
+        total=Sum(length, output_field=DurationField()),
+        least=Min(length, output_field=DurationField()),
+    ):
+        in_gaps = (total - least * count) / STEPS[Monitor.Cadence(cadence)]
+        ends[pk] = ends.get(pk, 0) + count + in_gaps
+    return ends
 
 
 def _quarantined() -> int:

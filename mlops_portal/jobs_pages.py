@@ -18,7 +18,8 @@ from mlops_portal.jobs import limits
 from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.models.job import JobQuerySet
 from mlops_portal.kit import clock
-from mlops_portal.kit.htmx import HtmxRequest, render_page
+from mlops_portal.kit.htmx import render_page
+from registry.views.request import SignedInRequest
 
 PAGE = 50
 STOP_POLLING = 286
@@ -29,7 +30,7 @@ FILTERS = ("state", "queue", "kind")
 
 @require_safe
 @login_required
-def job_list(request: HtmxRequest) -> HttpResponse:
+def job_list(request: SignedInRequest) -> HttpResponse:
     visible = operations.visible_jobs(request.user)
     jobs = list(_page(_filtered(visible, request), request))
     context = {
@@ -48,7 +49,7 @@ def job_list(request: HtmxRequest) -> HttpResponse:
 
 @require_safe
 @login_required
-def job_detail(request: HtmxRequest, job_id: UUID) -> HttpResponse:
+def job_detail(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     job = get_object_or_404(operations.visible_jobs(request.user), pk=job_id)
     context = {**_shown(job), "may_retry": operations.may_run_again(request.user, job)}
     context["may_cancel"] = operations.may_cancel(request.user, job)
@@ -60,7 +61,7 @@ def job_detail(request: HtmxRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 @login_required
-def job_retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def job_retry(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     job = get_object_or_404(operations.visible_jobs(request.user), pk=job_id)
     operations.run_again(job, by=request.user, now=clock.now())
     return redirect("job-detail", job_id=job.pk)
@@ -68,7 +69,7 @@ def job_retry(request: HttpRequest, job_id: UUID) -> HttpResponse:
 
 @require_POST
 @login_required
-def job_cancel(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def job_cancel(request: SignedInRequest, job_id: UUID) -> HttpResponse:
     job = get_object_or_404(operations.visible_jobs(request.user), pk=job_id)
     operations.cancel(job, by=request.user, now=clock.now())
     return redirect("job-detail", job_id=job.pk)

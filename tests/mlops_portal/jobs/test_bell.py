@@ -96,3 +96,15 @@ def test_a_broker_that_is_gone_neither_fails_nor_slows_an_order(settings, monkey
     assert Job.objects.count() == 5
     assert took_s < 1
     assert eventually(lambda: "ring not sent" in caplog.text)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_bell_that_fails_outright_does_not_fail_the_order(monkeypatch):
+    def broken(queue: str) -> None:
+        raise RuntimeError("no thread can be started")
+
+    monkeypatch.setattr(bell, "ring", broken)
+
+    queue.enqueue("t.work", "k")
+
+    assert Job.objects.exists()
