@@ -18,7 +18,7 @@ from monitoring.models import IngestBatch, Reference, RejectCount, Run, VersionT
 from monitoring.runs.pins import Pins, pin
 from monitoring.stats import gates
 from monitoring.stats.grid import Grid
-from monitoring.stats.profile import LabelProfile, Profile, loads
+from monitoring.stats.profile import LabelProfile, Profile, loads, merge
 from monitoring.traffic import chunks, outcomes
 from registry.models import Endpoint, Feature, ModelVersion
 
@@ -106,7 +106,7 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
         ),
         pins=pins,
         data_start=min(*starts, usage_start),
-        chunks=tuple(chunk for one in profiles.values() for chunk in one.judged.chunks),
+        chunks=tuple(chunk for one in profiles.values() for chunk in one.chunks),
         grids=tuple(sorted({one.seen.grid.id for one in profiles.values() if one.seen.grid})),
         references=tuple(sorted(str(reference.pk) for reference in references.values())),
         maturity=maturity,
@@ -141,8 +141,9 @@ class _Profiled:
 
     start: datetime
     seen: chunks.Pinned
-    judged: chunks.Pinned
+    judged: Profile | None
     before: Profile | None = None
+    chunks: tuple[str, ...] = ()
 
 
 def _profiles(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[ModelVersion]) -> dict[UUID, _Profiled]:
@@ -150,16 +151,23 @@ def _profiles(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[Mo
     start = _widened(
         run, config, lambda since: any(pins.rows(since, until, one.pk) >= gates.MIN_WINDOW for one in versions)
     )
-    found = {}
-    for version in versions:
-        before = None
-        if config.baseline_days:
-            before = chunks.profile(version, start - config.baseline_days * DAY, start).profile
-        seen = judged = chunks.profile(version, run.window_start, run.window_end)
-        if start < run.window_start:
-            judged = chunks.profile(version, start, run.window_end)
-        found[version.pk] = _Profiled(start, seen, judged, before)
-    return found
+    return {version.pk: _profiled(run, config, version, start) for version in versions}
+
+
+def _profiled(run: Run, config: MonitorConfig, version: ModelVersion, start: datetime) -> _Profiled:
+    seen = chunks.profile(version, run.window_start, run.window_end)
+    judged, names = seen.profile, seen.chunks
+    if start < run.window_start:
+        earlier = chunks.profile(version, start, run.window_start)
+        judged, names = _together(earlier.profile, judged), [*earlier.chunks, *names]
+    before = None
+    if config.baseline_days:
+        before = chunks.profile(version, start - config.baseline_days * DAY, start).profile
+    return _Profiled(start, seen, judged, before, tuple(names))
+
+
+def _together(earlier: Profile | None, later: Profile | None) -> Profile | None:
+    return merge(earlier, later) if earlier and later else later or earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +233,7 @@ def _windows(
                 id=version.pk,
                 number=version.number,
                 current=profiled.seen.profile if profiled else None,
-                judged=profiled.judged.profile if profiled else None,
+                judged=profiled.judged if profiled else None,
                 reference=_reference_profile(profiled, reference) if profiled else None,
                 features=tuple(features.get(version.pk, ())),
                 dimensions=_dimensions(grid or (joined.grid if joined else None), config),

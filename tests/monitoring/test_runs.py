@@ -1,4 +1,5 @@
 import json
+from collections import Counter
 from datetime import timedelta
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
+from mlops_portal.kit import faults
 from mlops_portal.kit.errors import Invalid
 from monitoring import planner, runs, windows
 from monitoring.checks.base import Check
@@ -224,6 +226,56 @@ class TestFailure:
 
 def broken_load(*args, **kwargs):
     raise OSError("gone")
+
+
+class TestInterruption:
+    """A worker that dies anywhere leaves nothing half done; the next attempt does it all, once."""
+
+    @pytest.fixture
+    def _planted(self, monkeypatch, request):
+        monkeypatch.setattr(faults, "_traps", faults.parse(f"{request.param}:raise:1"))
+        monkeypatch.setattr(faults, "_hits", Counter())
+
+    @pytest.mark.parametrize("_planted", ["run.loaded", "run.computed", "run.in_txn"], indirect=True)
+    def test_before_the_commit_nothing_is_saved(self, version, _planted):
+        week(version)
+        run = planned(version)
+        lease = lease_of(run)
+
+        with pytest.raises(faults.Planted):
+            execution.execute(run.pk, lease)
+
+        assert not Measurement.objects.exists()
+        assert Job.objects.get().state == Job.State.RUNNING
+        execution.execute(run.pk, lease, now=NOON)
+        assert run.measurements.count() == 6
+        assert Run.objects.get().state == Run.State.DONE
+
+    @pytest.mark.parametrize("_planted", ["run.committed"], indirect=True)
+    def test_after_the_commit_all_is_saved(self, version, _planted):
+        week(version)
+        run = planned(version)
+        lease = lease_of(run)
+
+        with pytest.raises(faults.Planted):
+            execution.execute(run.pk, lease)
+
+        execution.execute(run.pk, lease)
+        assert run.measurements.count() == 6
+        assert Job.objects.get().state == Job.State.DONE
+
+    @pytest.mark.parametrize("_planted", ["plan.inserted"], indirect=True)
+    def test_a_planner_that_dies_leaves_its_windows_due(self, version, _planted):
+        week(version)
+        make_monitor(version.model, checks=INPUTS)
+
+        with pytest.raises(faults.Planted):
+            planner.plan(at("2026-10-05 00:05"))
+        assert not Run.objects.filter(monitor__slug="inputs-training").exists()
+
+        planner.plan(at("2026-10-05 00:05"))
+        assert Run.objects.filter(monitor__slug="inputs-training").count() == 4
+        assert Job.objects.filter(kind="monitoring.execute_run").count() == Run.objects.count()
 
 
 class TestWidening:
@@ -664,3 +716,12 @@ def test_details_over_four_kilobytes_go_without_their_histogram(version):
     row = saving._measurement(run, execution.Finding("input_drift", "psi.1", value=0.0, details=details))
 
     assert row.details == {"p_value": 0.1}
+
+
+def test_a_run_takes_a_fixed_number_of_queries(version, django_assert_max_num_queries):
+    week(version, rows=300)
+    run = planned(version)
+    lease = lease_of(run)
+
+    with django_assert_max_num_queries(25):  # among them four that begin and end transactions
+        execution.execute(run.pk, lease)
