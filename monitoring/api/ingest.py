@@ -17,6 +17,7 @@ from monitoring.models import IngestBatch
 from monitoring.models.ingest_batch import Kind
 from monitoring.traffic import admission, inbox, limits, room, schema
 from monitoring.traffic.admission import Admission
+from monitoring.traffic.inbox import Receipt
 from registry.models import Scope
 from registry.permissions import authenticate_key, key_from_request, require_scope
 
@@ -70,7 +71,7 @@ def _take(request: HttpRequest, slug: str, kind: Kind) -> HttpResponse:
     is_strict = _is_strict(request)
     key = _idempotency_key(request)
     room.require_room()
-    decoded = schema.decode(body, content_type, kind, admitted.model, now, targets=admitted.targets)
+    decoded = schema.read(body, content_type, kind, schema.start(admitted.model, now, targets=admitted.targets))
     fault("ingest.decoded")
     sha256 = hashlib.sha256(body).hexdigest()
     if is_strict and decoded.rejects:
@@ -79,7 +80,7 @@ def _take(request: HttpRequest, slug: str, kind: Kind) -> HttpResponse:
         admitted.model, kind, decoded, key=key or sha256, body_sha256=sha256, via=IngestBatch.Via.API, now=now
     )
     fault("ingest.committed")
-    return _answer(receipt.batch, decoded, is_replay=receipt.is_replay)
+    return _answer(receipt, decoded)
 
 
 def _aborted(admitted: Admission, kind: Kind, key: str, sha256: str, decoded: schema.Decoded) -> HttpResponse:
@@ -87,15 +88,15 @@ def _aborted(admitted: Admission, kind: Kind, key: str, sha256: str, decoded: sc
     known = inbox.find(admitted.model, kind, key, sha256)
     if known is None:
         raise _refusal(decoded, "With on_error=abort nothing was stored")
-    return _answer(known, decoded, is_replay=True)
+    return _answer(known, decoded)
 
 
-def _answer(row: IngestBatch, decoded: schema.Decoded, *, is_replay: bool) -> HttpResponse:
-    if not row.accepted:
+def _answer(receipt: Receipt, decoded: schema.Decoded) -> HttpResponse:
+    if not receipt.accepted:
         raise _refusal(decoded, "No item was taken")
-    response = _json(_ordered(row.answer), status=202)
-    response["Location"] = f"/api/v1/batches/{row.pk}"
-    if is_replay:
+    response = _json(_ordered(receipt.answer), status=202)
+    response["Location"] = f"/api/v1/batches/{receipt.batch_id}"
+    if receipt.is_replay:
         response["Idempotency-Replayed"] = "true"
     fault("ingest.mid_reply")
     return response

@@ -6,15 +6,21 @@ Requests of one process that arrive together ask the database together; none is 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+
+from django.db.models import CharField, QuerySet, Value
 
 from mlops_portal.kit.errors import NotThere
+from mlops_portal.kit.prepared import Prepared
 from monitoring.traffic import specs
-from monitoring.traffic.specs import ModelSpec, Target
+from monitoring.traffic.specs import ModelSpec, Target, VersionRow
 from monitoring.traffic.together import Together
 from registry.models import ModelVersion, RegisteredModel, Scope
 from registry.permissions import KeyPrincipal, authenticate_key, require_scope
 
 _ROUND = 64
+_NOT_THERE = "There is nothing at this address that you may see."
+_MODEL_COLUMNS = ("pk", "team_id", "task", "output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,7 @@ class Admission:
     """Yes: to whom the records belong, and the version if it exists."""
 
     principal: KeyPrincipal
-    model: RegisteredModel
+    model: ModelSpec
     targets: Mapping[str, Target]
 
 
@@ -69,18 +75,34 @@ def _answer(
 
 
 def _model_of(question: Question, principal: KeyPrincipal) -> Admission:
-    visible = RegisteredModel.objects.visible_to(principal).live()
     number = specs.number_of(question.label) if question.label else None
     if number:
-        numbered = ModelVersion.objects.filter(model__in=visible, model__slug=question.slug, deleted_at=None)
-        found = list(specs.with_stamp(numbered.filter(number=number)).select_related("model"))
-        if found:
-            model = found[0].model
-            return Admission(principal, model, specs.of_versions(found, ModelSpec.of(model)))
-    known = visible.filter(slug=question.slug).first()
-    if known is None:
-        raise NotThere("There is nothing at this address that you may see.")
-    return Admission(principal, known, {})
+        for row in _VERSION.rows(question.slug, number):
+            model = _visible(row[:4], principal)
+            return Admission(principal, model, specs.targets([VersionRow(*row[4:])], model))
+    for row in _MODEL.rows(question.slug):
+        return Admission(principal, _visible(row, principal), {})
+    raise NotThere(_NOT_THERE)
 
 
+def _visible(row: Sequence[Any], principal: KeyPrincipal) -> ModelSpec:
+    """The model of a row, if the key may see it: the same wall as `visible_to`, asked of a row that is here already."""
+    model = ModelSpec.from_columns(*row)
+    if model.team_id != principal.team_id or principal.model_id not in {None, model.id}:
+        raise NotThere(_NOT_THERE)
+    return model
+
+
+def _live_models(slug: str) -> QuerySet[RegisteredModel, Any]:
+    return RegisteredModel.objects.live().filter(slug=slug).values_list(*_MODEL_COLUMNS)
+
+
+def _numbered_versions(slug: str, number: str) -> QuerySet[ModelVersion, Any]:
+    live = ModelVersion.objects.filter(model__slug=slug, model__deleted_at=None, deleted_at=None)
+    numbered = live.filter(number=Value(number, output_field=CharField()))
+    return specs.with_stamp(numbered).values_list(*(f"model__{name}" for name in _MODEL_COLUMNS), *VersionRow._fields)
+
+
+_MODEL = Prepared(_live_models, parameters=["slug"])
+_VERSION = Prepared(_numbered_versions, parameters=["slug", "number"])
 _admissions = Together(_admit_all, at_most=_ROUND)

@@ -17,9 +17,11 @@ from django.db.models import F, Q
 from mlops_portal.kit.api import SHOWN_FAULTS, fault_document
 from mlops_portal.kit.errors import Invalid
 from mlops_portal.kit.faults import fault
+from mlops_portal.kit.insertion import Insertion
 from monitoring.models import InboxRow, IngestBatch, QuarantinedItem, RejectCount
 from monitoring.traffic import payload
 from monitoring.traffic.schema import Decoded, Reject
+from monitoring.traffic.specs import ModelSpec
 from monitoring.traffic.together import Together
 from registry import inventory
 from registry.models import ModelVersion, RegisteredModel
@@ -58,9 +60,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The row of a body, and whether it had been stored before this call."""
+    """What the sender is told, and whether the body had been stored before this call."""
 
-    batch: IngestBatch
+    batch_id: UUID
+    accepted: int
+    answer: dict[str, Any]
     is_replay: bool
 
 
@@ -73,23 +77,22 @@ def accept(
     record leaves its counts and quarantine, and a receipt that accepted nothing. Raises Invalid
     (`idempotency_key_reused`) if the key was used for another body.
     """
-    return receive(model, kind, decoded, key=key, body_sha256=body_sha256, via=via, now=now).batch
+    told = receive(ModelSpec.of(model), kind, decoded, key=key, body_sha256=body_sha256, via=via, now=now)
+    return IngestBatch.objects.get(pk=told.batch_id)
 
 
 def receive(
-    model: RegisteredModel, kind: str, decoded: Decoded, *, key: str, body_sha256: str, via: str, now: datetime
+    model: ModelSpec, kind: str, decoded: Decoded, *, key: str, body_sha256: str, via: str, now: datetime
 ) -> Receipt:
-    """As `accept`, and say whether the receipt is an old one."""
+    """As `accept`, without a look back at the row."""
     blob = payload.encode(decoded.groups) if decoded.accepted else b""
-    return _commits(Entry(model.pk, model.team_id, kind, decoded, key, body_sha256, via, now, blob))
+    return _commits(Entry(model.id, model.team_id, kind, decoded, key, body_sha256, via, now, blob))
 
 
-def find(model: RegisteredModel, kind: str, key: str, body_sha256: str) -> IngestBatch | None:
+def find(model: ModelSpec, kind: str, key: str, body_sha256: str) -> Receipt | None:
     """The receipt of an earlier request with this key. Raises Invalid if that had another body."""
-    known = IngestBatch.objects.filter(team_id=model.team_id, model_id=model.pk, kind=kind, key=key).first()
-    if known is not None:
-        _require_same_body(known, body_sha256)
-    return known
+    known = IngestBatch.objects.filter(team_id=model.team_id, model_id=model.id, kind=kind, key=key).first()
+    return _again(known, body_sha256) if known else None
 
 
 def answer(batch_id: UUID, decoded: Decoded) -> dict[str, Any]:
@@ -130,72 +133,87 @@ def _known(entry: Entry) -> Receipt | None:
     """The receipt of an earlier body under the key of this one."""
     rows = IngestBatch.objects.filter(team_id=entry.team_id, model_id=entry.model_id, kind=entry.kind)
     found = rows.filter(key__in={entry.key, entry.stored_key}).order_by("-accepted").first()
-    if found is None:
-        return None
-    _require_same_body(found, entry.body_sha256)
-    return Receipt(found, is_replay=True)
+    return _again(found, entry.body_sha256) if found else None
 
 
-def _require_same_body(batch: IngestBatch, body_sha256: str) -> None:
+def _again(batch: IngestBatch, body_sha256: str) -> Receipt:
     if batch.body_sha256 != body_sha256:
         raise Invalid("The idempotency key was used for another body.", code="idempotency_key_reused")
+    return Receipt(batch.pk, batch.accepted, batch.answer, is_replay=True)
 
 
 @transaction.atomic
 def _insert(entries: Sequence[Entry]) -> list[Receipt]:
-    batches = IngestBatch.objects.bulk_create([_batch(entry) for entry in entries])
-    InboxRow.objects.bulk_create([_row(entry) for entry in entries if entry.decoded.accepted])
-    for entry, batch in zip(entries, batches, strict=True):
+    answers = [answer(entry.batch_id, entry.decoded) for entry in entries]
+    _BATCHES.rows(_batch(entry, told) for entry, told in zip(entries, answers, strict=True))
+    _ROWS.rows(_row(entry) for entry in entries if entry.decoded.accepted)
+    for entry in entries:
         if entry.decoded.rejects:
-            _keep_rejects(entry, batch)
+            _keep_rejects(entry)
     for version_id in {version_id for entry in entries for version_id in entry.decoded.unfrozen}:
         inventory.freeze_schema(ModelVersion(pk=version_id), now=entries[0].now)
     fault("ingest.in_txn")
-    return [Receipt(batch, is_replay=False) for batch in batches]
+    return [
+        Receipt(entry.batch_id, entry.decoded.accepted, told, is_replay=False)
+        for entry, told in zip(entries, answers, strict=True)
+    ]
 
 
-def _batch(entry: Entry) -> IngestBatch:
+def _batch(entry: Entry, told: dict[str, Any]) -> tuple[Any, ...]:
     decoded = entry.decoded
-    return IngestBatch(
-        pk=entry.batch_id,
-        team_id=entry.team_id,
-        model_id=entry.model_id,
-        kind=entry.kind,
-        key=entry.stored_key,
-        body_sha256=entry.body_sha256,
-        via=entry.via,
-        answer=answer(entry.batch_id, decoded),
-        received=decoded.received,
-        accepted=decoded.accepted,
-        rejected=len(decoded.rejects),
-        surprises=decoded.surprises,
-        received_at=entry.now,
+    return (
+        entry.batch_id,
+        entry.team_id,
+        entry.model_id,
+        entry.kind,
+        entry.stored_key,
+        entry.body_sha256,
+        entry.via,
+        told,
+        decoded.received,
+        decoded.accepted,
+        len(decoded.rejects),
+        *(0, 0, 0, 0),
+        decoded.surprises,
+        entry.now,
     )
 
 
-def _row(entry: Entry) -> InboxRow:
-    return InboxRow(
-        batch_id=entry.batch_id,
-        model_id=entry.model_id,
-        kind=entry.kind,
-        items=entry.decoded.accepted,
-        codec=payload.CODEC,
-        payload_v=payload.PAYLOAD_V,
-        payload=entry.blob,
-        size_bytes=len(entry.blob),
-        received_at=entry.now,
+def _row(entry: Entry) -> tuple[Any, ...]:
+    return (
+        entry.batch_id,
+        entry.model_id,
+        entry.kind,
+        entry.decoded.accepted,
+        payload.CODEC,
+        payload.PAYLOAD_V,
+        entry.blob,
+        len(entry.blob),
+        entry.now,
     )
 
 
-def _keep_rejects(entry: Entry, batch: IngestBatch) -> None:
+_BATCHES = Insertion(
+    IngestBatch,
+    (
+        *("id", "team", "model", "kind", "key", "body_sha256", "via", "answer", "received", "accepted", "rejected"),
+        *("stored", "duplicates", "conflicts", "parked", "surprises", "received_at"),
+    ),
+)
+_ROWS = Insertion(
+    InboxRow, ("batch", "model", "kind", "items", "codec", "payload_v", "payload", "size_bytes", "received_at")
+)
+
+
+def _keep_rejects(entry: Entry) -> None:
     rejects = entry.decoded.rejects
-    QuarantinedItem.objects.bulk_create([_quarantined(entry, batch, reject) for reject in rejects], batch_size=500)
+    QuarantinedItem.objects.bulk_create([_quarantined(entry, reject) for reject in rejects], batch_size=500)
     _count(entry, rejects)
 
 
-def _quarantined(entry: Entry, batch: IngestBatch, reject: Reject) -> QuarantinedItem:
+def _quarantined(entry: Entry, reject: Reject) -> QuarantinedItem:
     return QuarantinedItem(
-        batch=batch,
+        batch_id=entry.batch_id,
         model_id=entry.model_id,
         index=reject.fault.index or 0,
         code=reject.fault.code,

@@ -149,7 +149,11 @@ def decode(
     Raises Malformed if the document cannot be parsed, TooLarge over a limit, WrongMedia for another type, Invalid for a
     batch without items or a file that is damaged.
     """
-    reading = start(model, now, too_old_ok=too_old_ok, targets=targets)
+    return read(body, content_type, kind, start(model, now, too_old_ok=too_old_ok, targets=targets))
+
+
+def read(body: bytes, content_type: str, kind: str, reading: Reading) -> Decoded:
+    """As `decode`, for a reading that was started before."""
     if content_type == PARQUET:
         return late("monitoring.traffic.parquet_in").decode(body, kind, reading)  # type: ignore[no-any-return]
     if content_type not in TYPES:
@@ -164,18 +168,19 @@ def decode(
 
 
 def start(
-    model: RegisteredModel,
+    model: RegisteredModel | ModelSpec,
     now: datetime,
     *,
     too_old_ok: bool = False,
     targets: Mapping[str, Target] | None = None,
 ) -> Reading:
     """An empty reading of a body for the model."""
+    spec = model if isinstance(model, ModelSpec) else ModelSpec.of(model)
     return Reading(
-        model=ModelSpec.of(model),
+        model=spec,
         moment=Moment(times.micros(now), privacy.current_kid(), too_old_ok),
-        find=lambda labels: specs.load(model, list(labels)),
-        signals=lambda: signals.known(model.pk),
+        find=lambda labels: specs.find(spec, list(labels)),
+        signals=lambda: signals.known(spec.id),
         targets=dict(targets or {}),
     )
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
@@ -60,12 +61,18 @@ class ModelSpec:
     @classmethod
     def of(cls, model: RegisteredModel) -> "ModelSpec":
         """The spec of a registered model."""
-        is_classifier = model.task in {Task.BINARY, Task.MULTICLASS}
-        bounds = model.output.get("range") if is_classifier else None
-        if is_classifier and not bounds and model.output.get("score", "probability") == "probability":
+        return cls.from_columns(model.pk, model.team_id, model.task, model.output)
+
+    @classmethod
+    def from_columns(cls, model_id: UUID, team_id: UUID, task: str, output: Mapping[str, Any]) -> "ModelSpec":
+        """The spec that these columns of a registered model describe."""
+        is_classifier = task in {Task.BINARY, Task.MULTICLASS}
+        bounds = output.get("range") if is_classifier else None
+        if is_classifier and not bounds and output.get("score", "probability") == "probability":
             bounds = (0.0, 1.0)
         low, high = bounds or (None, None)
-        return cls(model.pk, model.team_id, str(model.task), model.classes, model.positive, low, high)
+        classes, positive = tuple(output.get("classes", ())), str(output.get("positive", ""))
+        return cls(model_id, team_id, str(task), classes, positive, low, high)
 
     @property
     def negative(self) -> str:
@@ -92,47 +99,51 @@ class Target:
     is_frozen: bool
 
 
+class VersionRow(NamedTuple):
+    """What is read of a version; `stamp` as in `with_stamp`."""
+
+    pk: UUID
+    number: int
+    status: str
+    schema_frozen_at: datetime | None
+    stamp: UUID | None
+
+
 _specs: dict[tuple[UUID, UUID | None, ModelSpec], VersionSpec] = {}
 
 
-def load(model: RegisteredModel, labels: Collection[str]) -> dict[str, Target]:
-    """The versions of the model that these labels name; labels that name none are left out.
+def find(model: ModelSpec, labels: Collection[str]) -> dict[str, Target]:
+    """The versions of the model that these labels name; labels that name none, or a deleted one, are left out.
 
-    One query, and one more when a feature list is new or has changed: a list is always rewritten whole, so the id of
-    its first row stands for its state.
+    One query, and one more when a feature list is new or has changed.
     """
     numbers = {number for label in labels if (number := number_of(label))}
     if not numbers:
         return {}
-    return of_versions(versions_of(model.pk, numbers), ModelSpec.of(model))
-
-
-def versions_of(model_id: UUID, numbers: Iterable[int]) -> QuerySet[ModelVersion]:
-    """The model's versions with these numbers that are not deleted, each with the id of its first feature (`stamp`)."""
-    return with_stamp(ModelVersion.objects.filter(model_id=model_id, number__in=numbers, deleted_at=None))
+    rows = with_stamp(ModelVersion.objects.filter(model_id=model.id, number__in=numbers, deleted_at=None))
+    return targets(map(VersionRow._make, rows.values_list(*VersionRow._fields)), model)
 
 
 def with_stamp(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
-    """Each version with `stamp`: the id of its first feature, which every rewriting of the list changes."""
+    """Each version with `stamp`: a list of features is always rewritten whole, so its first id stands for its state."""
     first = Feature.objects.filter(version=OuterRef("pk")).order_by("position", "name").values("pk")[:1]
     return versions.annotate(stamp=Subquery(first))
 
 
-def of_versions(versions: Iterable[ModelVersion], model: ModelSpec) -> dict[str, Target]:
-    """The targets of versions that carry a `stamp`."""
+def targets(versions: Iterable[VersionRow], model: ModelSpec) -> dict[str, Target]:
+    """The targets of versions by their labels; features are loaded where the kept ones are out of date."""
     rows = list(versions)
-    keys = {row.pk: (row.pk, row.stamp, model) for row in rows}  # type: ignore[attr-defined]
-    missing = [row for row in rows if keys[row.pk] not in _specs]
+    missing = [row for row in rows if (row.pk, row.stamp, model) not in _specs]
     if missing:
         listed = _features([row.pk for row in missing])
         _make_room(len(missing))
         for row in missing:
             spec = VersionSpec(row.pk, str(row.number), model, listed.get(row.pk, ()))
-            _specs[keys[row.pk]] = spec
-    return {str(row.number): _target(row, _specs[keys[row.pk]]) for row in rows}
+            _specs[row.pk, row.stamp, model] = spec
+    return {str(row.number): _target(row, _specs[row.pk, row.stamp, model]) for row in rows}
 
 
-def _target(row: ModelVersion, spec: VersionSpec) -> Target:
+def _target(row: VersionRow, spec: VersionSpec) -> Target:
     return Target(spec, row.status == ModelVersion.Status.BLOCKED, row.schema_frozen_at is not None)
 
 
