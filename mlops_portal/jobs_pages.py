@@ -1,5 +1,6 @@
 """Pages of jobs: the list with its filters, one job with its progress and traceback."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -32,14 +33,16 @@ FILTERS = ("state", "queue", "kind")
 @login_required
 def job_list(request: SignedInRequest) -> HttpResponse:
     visible = operations.visible_jobs(request.user)
-    jobs = list(_page(_filtered(visible, request), request))
+    kinds = visible.order_by("kind").values_list("kind", flat=True).distinct()
+    known = {"state": Job.State.values, "queue": Job.Queue.values, "kind": list(kinds)}
+    jobs = list(_page(_filtered(visible, request, known), request))
     context = {
         "jobs": [(job, operations.title(job.kind)) for job in jobs[:PAGE]],
         "counts": visible.aggregate(**{state: Count("pk", filter=Q(state=state)) for state in _SHOWN_COUNTS}),
         "filtered": any(request.GET.get(name) for name in FILTERS),
         "states": Job.State.choices,
         "queues": Job.Queue.choices,
-        "kinds": sorted(operations.TITLES.items(), key=lambda item: item[1]),
+        "kinds": [(kind, operations.title(kind)) for kind in known["kind"]],
         "next_url": _url(request, cursor=_cursor(jobs[PAGE - 1])) if len(jobs) > PAGE else "",
         "previous_url": _url(request) if request.GET.get("cursor") else "",
         "here": request.get_full_path(),
@@ -78,9 +81,8 @@ def job_cancel(request: SignedInRequest, job_id: UUID) -> HttpResponse:
 _SHOWN_COUNTS = (Job.State.QUEUED, Job.State.RUNNING, Job.State.QUARANTINED)
 
 
-def _filtered(jobs: JobQuerySet, request: HttpRequest) -> JobQuerySet:
-    """The jobs that the address asks for; a value that is no state, queue or kind finds nothing."""
-    known = {"state": Job.State.values, "queue": Job.Queue.values, "kind": list(operations.TITLES)}
+def _filtered(jobs: JobQuerySet, request: HttpRequest, known: Mapping[str, Collection[str]]) -> JobQuerySet:
+    """The jobs that the address asks for; a value that is not a known one finds nothing."""
     chosen = {name: request.GET[name] for name in FILTERS if request.GET.get(name)}
     if any(value not in known[name] for name, value in chosen.items()):
         return jobs.none()
