@@ -165,7 +165,7 @@ class Hour(Protocol):
 
 def operations(hours: Sequence[Hour]) -> Operations:
     """Return latency and cost of the hours together."""
-    return sum((Operations.loads(bytes(hour.blob)) for hour in hours), start=Operations())
+    return Operations.merge_all([Operations.loads(bytes(hour.blob)) for hour in hours])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import numpy as np
 from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid import NumericGrid
 from monitoring.stats.grid.numeric import following_float
+from monitoring.stats.ordering import ascending
 
 SMALL = 1 << 14
 _BUCKETS = 1 << 16
@@ -29,7 +30,7 @@ def count_cells(finite: FloatArray, grid: NumericGrid) -> IntArray:
     """Return the count of each cell of the grid; the values are finite and in any order."""
     below = _below_in_buckets(finite, grid) if len(finite) > SMALL else None
     if below is None:
-        below = np.searchsorted(np.sort(finite), grid.edges, "left")
+        below = np.searchsorted(ascending(finite), grid.edges, "left")
     return np.diff(below, prepend=0, append=len(finite))
 
 
@@ -103,11 +104,11 @@ def _below_one_by_one(values: FloatArray, buckets: IntArray, edges: FloatArray, 
     is_atom = edges[1:] == following_float(edges[:-1])
     atoms = edges[:-1][is_atom]
     if not len(atoms) or len(values) <= SMALL:
-        return np.asarray(np.searchsorted(np.sort(values), edges, "left"), dtype=np.int64)
+        return np.asarray(np.searchsorted(ascending(values), edges, "left"), dtype=np.int64)
     atom_of = np.full(_BUCKETS, -1, dtype=np.int64)
     atom_of[edge_buckets[:-1][is_atom]] = np.arange(len(atoms))
     candidates = np.take(atom_of, buckets)
     equal = np.take(atoms, candidates) == values  # -1 takes the last atom, whose own bucket is another
     per_atom = np.bincount(candidates[equal], minlength=len(atoms))
     below = np.concatenate(([0], np.cumsum(per_atom)))[np.searchsorted(atoms, edges, "left")]
-    return np.asarray(below + np.searchsorted(np.sort(values[~equal]), edges, "left"), dtype=np.int64)
+    return np.asarray(below + np.searchsorted(ascending(values[~equal]), edges, "left"), dtype=np.int64)

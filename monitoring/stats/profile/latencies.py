@@ -1,5 +1,6 @@
 """Latencies on logarithmic cells: 128 per octave, 0.79 % wide, only the occupied ones kept."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,15 +62,23 @@ class LatencyProfile:
         )
 
     def __add__(self, other: "LatencyProfile") -> "LatencyProfile":
-        keys, where = np.unique(np.concatenate((self.keys, other.keys)), return_inverse=True)
+        return LatencyProfile.merge_all([self, other])
+
+    @classmethod
+    def merge_all(cls, parts: Sequence["LatencyProfile"]) -> "LatencyProfile":
+        """Return all of them together, counted in one pass: a window of hours is hundreds of parts."""
+        if not parts:
+            return cls.empty()
+        places = np.concatenate([part.keys for part in parts])
+        keys, where = np.unique(places, return_inverse=True)
         counts = np.zeros(len(keys), dtype=np.int64)
-        np.add.at(counts, where, np.concatenate((self.counts, other.counts)))
-        return LatencyProfile(
+        np.add.at(counts, where, np.concatenate([part.counts for part in parts]))
+        return cls(
             keys=keys,
             counts=counts,
-            n_zero=self.n_zero + other.n_zero,
-            n_invalid=self.n_invalid + other.n_invalid,
-            minimum=min((m for m in (self.minimum, other.minimum) if m is not None), default=None),
-            maximum=max((m for m in (self.maximum, other.maximum) if m is not None), default=None),
-            total=self.total + other.total,
+            n_zero=sum(part.n_zero for part in parts),
+            n_invalid=sum(part.n_invalid for part in parts),
+            minimum=min((part.minimum for part in parts if part.minimum is not None), default=None),
+            maximum=max((part.maximum for part in parts if part.maximum is not None), default=None),
+            total=sum(part.total for part in parts),
         )

@@ -49,8 +49,9 @@ def count_numeric(values: FloatArray, grid: NumericGrid | ScoreGrid) -> NumericP
     >>> profile.counts.tolist(), profile.n_null, profile.mean
     ([0, 1, 0, 0, 1], 1, 2.0)
     """
-    n_null = int(np.isnan(values).sum())
-    finite = values[np.isfinite(values)] if n_null or np.isinf(values).any() else values
+    is_finite = np.isfinite(values)
+    finite = values if is_finite.all() else values[is_finite]
+    n_null = int(np.count_nonzero(np.isnan(values))) if len(finite) < len(values) else 0
     inside = finite
     if isinstance(grid, ScoreGrid):
         inside = finite[grid.is_counted(finite)]
@@ -79,7 +80,8 @@ def _moments(finite: FloatArray, largest: float) -> tuple[float | None, float]:
     unit = largest if largest > _SAFE else 1.0
     mean = float((finite / unit).mean()) if unit != 1.0 else float(finite.mean())
     deviations = (block / unit - mean if unit != 1.0 else block - mean for block in blocks(finite))
-    squares = sum(float(np.dot(part, part)) for part in deviations)
+    # Not np.dot: BLAS may split it over threads, which costs more than it saves and sums in an order of its own.
+    squares = sum(float(np.square(part, out=part).sum()) for part in deviations)
     return mean * unit, min(squares * unit * unit, _LARGEST)
 
 

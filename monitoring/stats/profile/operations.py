@@ -1,5 +1,6 @@
 """What running a model took: latency and cost. Needs no grid, so it is known before any reference."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,12 +27,17 @@ class Operations:
     cost: CostProfile = field(default_factory=CostProfile)
 
     def __add__(self, other: "Operations") -> "Operations":
-        return Operations(
-            rows=self.rows + other.rows,
-            n_fallback=self.n_fallback + other.n_fallback,
-            n_error=self.n_error + other.n_error,
-            latency=self.latency + other.latency,
-            cost=self.cost + other.cost,
+        return Operations.merge_all([self, other])
+
+    @classmethod
+    def merge_all(cls, parts: Sequence["Operations"]) -> "Operations":
+        """Return all of them together; of none, the empty one."""
+        return cls(
+            rows=sum(part.rows for part in parts),
+            n_fallback=sum(part.n_fallback for part in parts),
+            n_error=sum(part.n_error for part in parts),
+            latency=LatencyProfile.merge_all([part.latency for part in parts]),
+            cost=sum((part.cost for part in parts), start=CostProfile()),
         )
 
     def dumps(self) -> bytes:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from uuid import UUID
 
 from monitoring.models import Chunk, ChunkProfile, DayManifest, HourProfile
@@ -36,6 +37,22 @@ class Pinned:
     chunks: list[str] = field(default_factory=list)
     generations: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """What one chunk holds of one hour at one endpoint: a HourProfile without the cost of a model instance."""
+
+    version_id: UUID
+    endpoint: str
+    hour: datetime
+    rows: int
+    errors: int
+    fallbacks: int
+    calls: int
+    amount: Decimal
+    amount_missing: int
+    blob: bytes
 
 
 def profile(version: ModelVersion, start: datetime, end: datetime, *, shadow: bool = False) -> Pinned:
@@ -75,10 +92,11 @@ def days(version: ModelVersion, start: datetime, end: datetime) -> dict[date, in
     return dict(held.order_by("day").values_list("day", "rows"))
 
 
-def hours(model: RegisteredModel, start: datetime, end: datetime) -> list[HourProfile]:
+def hours(model: RegisteredModel, start: datetime, end: datetime) -> list[Hour]:
     """Latency and cost of a model's predictions by chunk, hour and endpoint, in the order of time."""
     found = HourProfile.objects.filter(version__model=model, hour__gte=start, hour__lt=end)
-    return list(found.filter(chunk__state__in=COUNTED).order_by("hour", "endpoint", "pk"))
+    rows = found.filter(chunk__state__in=COUNTED).order_by("hour", "endpoint", "pk")
+    return [Hour(*row) for row in rows.values_list(*Hour.__slots__)]
 
 
 def _merged(chunks: Mapping[UUID, str], grid_id: UUID, grid: Grid) -> tuple[Profile | None, set[UUID]]:
