@@ -19,9 +19,17 @@ SCORES = (
 )
 
 
-def _text(label: str, help_text: str = "", *, rows: int = 3) -> forms.CharField:
+SECTIONS = (
+    ("The model", ("team", "name", "slug", "task", "owner", "deputy")),
+    ("What it answers", ("score", "classes", "positive", "range", "unit")),
+    ("What people have to know", ("purpose", "intended_use", "limitations", "description")),
+    ("Risk", ("risk", "risk_reason")),
+)
+
+
+def _text(label: str, help_text: str = "", *, rows: int = 3, required: bool = False) -> forms.CharField:
     widget = forms.Textarea(attrs={"rows": rows})
-    return forms.CharField(label=label, required=False, widget=widget, help_text=help_text, strip=False)
+    return forms.CharField(label=label, required=required, widget=widget, help_text=help_text, strip=False)
 
 
 class Lines(forms.CharField):
@@ -81,7 +89,9 @@ class ModelForm(forms.Form):
     purpose = _text("Purpose", "What it predicts, for which decision, in a sentence.")
     intended_use = _text("Intended use")
     limitations = _text("Limitations", "Where it must not be used, and why.")
-    risk = forms.ChoiceField(label="Risk", choices=RegisteredModel.Risk.choices, required=False)
+    risk = forms.ChoiceField(
+        label="Risk", choices=RegisteredModel.Risk.choices, initial=RegisteredModel.Risk.UNRATED, required=False
+    )
     risk_reason = _text("Reason for the risk", rows=2)
     description = _text("Description")
 
@@ -98,6 +108,10 @@ class ModelForm(forms.Form):
             return
         for fixed in ("team", "slug", "task"):
             del self.fields[fixed]
+
+    def sections(self) -> list[tuple[str, list[forms.BoundField]]]:
+        """The fields as the page groups them."""
+        return [(title, [self[name] for name in names if name in self.fields]) for title, names in SECTIONS]
 
     @classmethod
     def initial_of(cls, model: RegisteredModel) -> dict[str, Any]:
@@ -233,7 +247,7 @@ class VersionEditForm(forms.Form):
 class BlockForm(forms.Form):
     """Why a version must not serve."""
 
-    reason = _text("Reason", "What goes wrong when it serves.", rows=2)
+    reason = _text("Reason", "What goes wrong when it serves.", rows=2, required=True)
 
 
 class EndpointForm(forms.Form):

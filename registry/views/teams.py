@@ -82,7 +82,7 @@ def team_detail(request: SignedInRequest, slug: str) -> HttpResponse:
 def member_add(request: SignedInRequest, slug: str) -> HttpResponse:
     team = _found(request, slug)
     permissions.require(request.user, Permission.MEMBER_MANAGE, team)
-    form = MemberAddForm(request.POST)
+    form = MemberAddForm(request.POST, auto_id="member-%s")
     if form.is_valid():
         user = User.objects.filter(username=form.cleaned_data["username"].strip().lower(), is_active=True).first()
         role, now = form.cleaned_data["role"], clock.now()
@@ -119,7 +119,7 @@ def member_remove(request: SignedInRequest, slug: str, username: str) -> HttpRes
 def key_issue(request: SignedInRequest, slug: str) -> HttpResponse:
     team = _found(request, slug)
     permissions.require(request.user, Permission.KEY_MANAGE, team)
-    form = KeyForm(request.POST, team=team)
+    form = KeyForm(request.POST, team=team, auto_id="key-%s")
     if form.is_valid():
         values, now = form.cleaned_data, clock.now()
         issued = obey(form, lambda: permissions.issue_key(team, **values, by=request.user, now=now))
@@ -169,8 +169,8 @@ def _team_page(
         "may_manage": permissions.ruling(request.user, Permission.MEMBER_MANAGE, team),
         "may_keys": may_keys,
         "keys": _keys(team) if may_keys else [],
-        "member_form": member_form or MemberAddForm(prefix=None),
-        "key_form": key_form or KeyForm(team=team),
+        "member_form": member_form or MemberAddForm(auto_id="member-%s"),
+        "key_form": key_form or KeyForm(team=team, auto_id="key-%s"),
         "issued": issued,
         "now": clock.now(),
     }
