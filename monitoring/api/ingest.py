@@ -162,6 +162,8 @@ def _body(request: HttpRequest) -> tuple[bytes, str]:
     """The body without its gzip, and its media type; sizes are checked before, while and after reading."""
     if request.method != "POST":
         return b"", schema.JSON
+    if not request.META.get("CONTENT_TYPE") and request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
+        raise Malformed("The body is empty.", code="invalid_json")
     content_type = _content_type(request)
     encoding = request.META.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if encoding not in {"identity", "gzip", ""}:
