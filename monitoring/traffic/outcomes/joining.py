@@ -32,9 +32,9 @@ _READ = ("request_id", "id_hash", "predicted_at", "score", "prediction", "predic
 _JOIN = """
 WITH latest AS (
     SELECT id_hash, request_id,
-        arg_max({number: value_number, label: value_text, at: observed_at}, (observed_at, received_at)) AS held
+        arg_max({number: value_number, label: value_text, observed: observed_at}, (observed_at, received_at)) AS held
     FROM outcomes GROUP BY id_hash, request_id)
-SELECT place, held.number AS number, held.label AS label, epoch_us(held.at) AS at
+SELECT place, held.number AS number, held.label AS label, epoch_us(held.observed) AS at
 FROM predictions JOIN latest USING (id_hash, request_id) ORDER BY place
 """
 
