@@ -71,7 +71,6 @@ _KNOWN: Mapping[str, MetricWords] = {
     "cost_per_1k": MetricWords("cost per 1,000", settings.PORTAL_CURRENCY),
     "calls_per_request": MetricWords("calls per request"),
     "rows": MetricWords("volume"),
-    "rows": MetricWords("volume"),
     "stuck": MetricWords("share of the most frequent value", "%"),
     "schema": MetricWords("missing column"),
 }

@@ -79,7 +79,7 @@ def observe(model: RegisteredModel, signals: Iterable[Signal], window: JudgedWin
     _count(model, seen, known, window, now)
 
 
-@transaction.atomic
+@transaction.atomic(savepoint=False)
 def observe_run(run: Run, measurements: Sequence[Measurement], *, now: datetime) -> None:
     """Let the measurements of a finished run count, in a number of queries that does not grow with them.
 
@@ -127,20 +127,12 @@ def _count(
 
 
 def _new(model: RegisteredModel, key: str, signal: Signal, now: datetime) -> Condition:
-    scope = signal.scope
     return Condition(
         fingerprint=key,
         model=model,
         source=signal.source,
         family=signal.family,
-        scope={
-            "model": str(model.pk),
-            "version": scope.version,
-            "endpoint": scope.endpoint,
-            "signal": scope.signal,
-            "feature": scope.feature,
-            "segment": scope.segment,
-        },
+        scope=signal.scope.document(model.pk),
         changed_at=now,
     )
 

@@ -34,14 +34,15 @@ class AlertQuerySet(models.QuerySet["Alert"]):
             found |= Q(pk__range=(UUID(text.ljust(32, "0")), UUID(text.ljust(32, "f"))))
         return self.filter(found)
 
-    def with_urgency(self) -> Self:
-        """Annotates `urgency`: what nobody answers for before what somebody does, critical first; 0 for closed ones."""
+    def by_urgency(self) -> Self:
+        """What nobody answers for before what somebody does, critical first, then the newest; closed ones last."""
         severities = {Alert.Severity.INFO: 1, Alert.Severity.WARNING: 2, Alert.Severity.CRITICAL: 3}
         whens = [When(closed_at__isnull=False, then=Value(0))]
         for severity, rank in severities.items():
             whens.append(When(severity=severity, acknowledged_at__isnull=False, then=Value(rank)))
             whens.append(When(severity=severity, then=Value(rank + len(severities))))
-        return self.annotate(urgency=Case(*whens, output_field=models.IntegerField()))
+        urgency = Case(*whens, output_field=models.IntegerField())
+        return self.annotate(urgency=urgency).order_by("-urgency", "-opened_at", "-pk")
 
     def for_list(self) -> Self:
         """Everything one row of the alert list shows, in a constant number of queries."""
@@ -78,9 +79,7 @@ class Alert(models.Model):
     closed_at = models.DateTimeField(null=True)
     close_reason = models.CharField(max_length=16, default="")  # cleared, recomputed, closed
     acknowledged_at = models.DateTimeField(null=True)
-    acknowledged_by = models.ForeignKey(
-        "registry.User", on_delete=models.SET_NULL, null=True, related_name="+"
-    )
+    acknowledged_by = models.ForeignKey("registry.User", on_delete=models.SET_NULL, null=True, related_name="+")
     acknowledged_until = models.DateTimeField(null=True)
     acknowledged_note = models.CharField(max_length=512, default="")
     announced_at = models.DateTimeField(null=True)  # null: opened in history, no message was written

@@ -275,7 +275,7 @@ def _steps(alert: Alert, condition: Condition | None, evidence: Evidence | None)
 
 def _others(alert: Alert, viewer: Viewer) -> Iterable[OtherAlert]:
     rows = Alert.objects.visible_to(viewer).open().filter(model=alert.model).exclude(pk=alert.pk)
-    for other in rows.with_urgency().order_by("-urgency", "-opened_at")[:SHOWN_OTHERS]:
+    for other in rows.by_urgency()[:SHOWN_OTHERS]:
         yield OtherAlert(
             tone=TONES[Alert.Severity(other.severity)],
             severity=other.get_severity_display(),

@@ -104,7 +104,7 @@ def _filtered(request: SignedInRequest) -> AlertQuerySet:
 
 def _page(rows: AlertQuerySet, request: SignedInRequest) -> AlertQuerySet:
     """One page and one alert more, the most urgent first, from the signed cursor on; a forged one starts at the top."""
-    ordered = rows.for_list().with_urgency().order_by("-urgency", "-opened_at", "-pk")
+    ordered = rows.for_list().by_urgency()
     try:
         urgency, at, pk = signing.loads(request.GET.get("cursor", ""), salt=CURSOR_SALT)
     except signing.BadSignature:

@@ -286,6 +286,14 @@ class TestAcknowledge:
         assert answer.status_code == 409
         assert "alice has acknowledged this alert" in answer.content.decode()
 
+    def test_a_refusal_fills_the_messages_and_does_not_replace_them(self, monitor: Monitor, alice: User) -> None:
+        """The part around the forms swaps itself whole; forms would inherit that for the answer of a refusal."""
+        html = page(alice, f"/alerts/{drift(monitor).pk}/")
+
+        forms = re.findall(r"<form[^>]+hx-post[^>]+>", html)
+        assert forms
+        assert all('hx-swap="innerHTML"' in form for form in forms)
+
     def test_one_takes_it_back(self, monitor: Monitor, alice: User) -> None:
         alert = drift(monitor)
         alerts.acknowledge(alert, by=alice, now=NOON)
