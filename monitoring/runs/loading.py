@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
@@ -81,10 +81,8 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
     first, until = _date(run.window_end - reach), _date(run.window_end)
     pins = pin(run.model_id, first, until, with_labels=config.checks.performance is not None)
     served = pins.versions(_date(run.window_start), until)
-    versions = (
-        list(ModelVersion.objects.filter(pk__in=served).select_related("model").order_by("number")) if served else []
-    )
-    references = _references(versions, config)
+    references = _references(served, config)
+    versions = _versions(served, references)
     profiles = _profiles(run, config, pins, versions) if _reads_profiles(config) else {}
     labels = _labels(run, config, pins, versions) if config.checks.performance else {}
     maturity = _maturity(run, labels, now, mature) if labels else None
@@ -260,19 +258,26 @@ def _dimensions(grid: Grid | None, config: MonitorConfig) -> tuple[str, ...]:
     return tuple(name for name in grid.segments if config.wants_segment(name)) if grid else ()
 
 
-def _references(versions: Sequence[ModelVersion], config: MonitorConfig) -> dict[UUID, Reference]:
+def _versions(served: Collection[UUID], references: dict[UUID, Reference]) -> list[ModelVersion]:
+    """Return the versions by number; those with a reference came with it."""
+    known = {pk: reference.version for pk, reference in references.items()}
+    if missing := set(served) - set(known):
+        known |= ModelVersion.objects.select_related("model").in_bulk(missing)
+    return sorted(known.values(), key=lambda version: version.number)
+
+
+def _references(versions: Collection[UUID], config: MonitorConfig) -> dict[UUID, Reference]:
     """Return the reference of each version that is counted on the version's active grid.
 
     While a new primary is being counted the old grid is active; then the former reference still answers.
     """
     if not versions or not isinstance(config.baseline, AgainstReference):
         return {}
-    ready = Reference.objects.filter(
-        version__in=versions, state=Reference.State.READY, grid=F("version__traffic__grid")
-    ).order_by("is_primary", "ready_at")
+    ready = Reference.objects.filter(version__in=versions, state=Reference.State.READY)
+    ready = ready.filter(grid=F("version__traffic__grid")).select_related("version__model")
     if config.baseline.name != "primary":
         ready = ready.filter(name=config.baseline.name)
-    return {reference.version_id: reference for reference in ready}
+    return {reference.version_id: reference for reference in ready.order_by("is_primary", "ready_at")}
 
 
 def _features(versions: Sequence[ModelVersion]) -> dict[UUID, list[FeatureInfo]]:
