@@ -72,7 +72,7 @@ class AcknowledgeForm(forms.Form):
         label="For",
         choices=[("", "as long as usual"), ("4", "4 hours"), ("24", "1 day"), ("72", "3 days"), ("168", "7 days")],
         coerce=int,
-        empty_value=0,
+        empty_value=None,
         required=False,
         help_text="Usual: 24 h for a critical alert, else 72 h. Then it is open again, with one reminder.",
     )
