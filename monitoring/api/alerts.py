@@ -163,6 +163,8 @@ class AcknowledgeBody(StrictSerializer):
 class AlertList(APIView):
     """Alerts of a model."""
 
+    pagination_class = Cursor  # for the schema
+
     @extend_schema(
         operation_id="alert_list",
         parameters=reading.parameters(PARAMETERS),

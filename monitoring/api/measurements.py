@@ -108,6 +108,8 @@ class MeasurementDocument(serializers.Serializer[Any]):
 class MeasurementList(APIView):
     """Measurements of a model."""
 
+    pagination_class = Cursor  # for the schema
+
     @extend_schema(
         operation_id="measurement_list",
         parameters=reading.parameters(PARAMETERS),

@@ -81,6 +81,8 @@ class RunDetailDocument(RunDocument):
 class RunList(APIView):
     """Runs of a model, the newest window first."""
 
+    pagination_class = Cursor  # for the schema
+
     @extend_schema(
         operation_id="run_list",
         parameters=reading.parameters(PARAMETERS),
