@@ -195,7 +195,7 @@ def _join(predictions: pa.Table, outcomes: pa.Table | None, signal: str) -> Mapp
     with duckdb.connect(":memory:", config=config) as connection:
         connection.register("predictions", keys.append_column("place", pa.array(np.arange(len(keys)))))
         connection.register("outcomes", held)
-        found = connection.execute(_JOIN).to_arrow_table()
+        found = connection.sql(_JOIN).to_arrow_table()
     return {name: found[name] for name in ("place", "number", "label", "at")}
 
 
