@@ -1,12 +1,13 @@
 """Checked prediction records of one version as the columns of a payload group."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import astuple
 
 from monitoring.traffic import hashes, judge, privacy, surprises, times
 from monitoring.traffic.payload import Group
@@ -76,11 +77,17 @@ def group(
 
 def _feature_columns(batch: Batch, version: VersionSpec) -> dict[str, list[Any]]:
     """Feature by feature, typed as they are stored; a missing feature is still UNSET."""
-    columns = zip(*map(values_of, batch.columns["features"]), strict=True) if version.features else ()
+    columns = zip(*_feature_rows(batch), strict=True) if version.features else ()
     return {
         feature.name: _typed(feature, list(column), is_clean=batch.is_clean)
         for feature, column in zip(version.features, columns, strict=True)
     }
+
+
+def _feature_rows(batch: Batch) -> Iterable[tuple[Any, ...]]:
+    rows = batch.columns["features"]
+    is_decoded = tuple not in set(map(type, rows))
+    return map(astuple if is_decoded else values_of, rows)
 
 
 def _typed(feature: FeatureSpec, column: list[Any], *, is_clean: bool) -> list[Any]:

@@ -4,8 +4,9 @@ It is taken over the values as they are stored, after the privacy rules, so that
 spacing and 0.1 against 0.10 do not matter; null against a missing feature does.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+from itertools import repeat
 from typing import Any
 
 import msgspec
@@ -18,13 +19,11 @@ _encode = msgspec.msgpack.Encoder().encode
 
 def content_hashes(kind: str, columns: Sequence[Iterable[Any]]) -> list[bytes]:
     """One BLAKE2b-128 per row of the columns, which come in an order fixed per kind and version."""
-    start = hashlib.blake2b(kind.encode(), digest_size=HASH_BYTES)
-    hashes = []
-    for packed in map(_encode, zip(*columns, strict=True)):
-        one = start.copy()
-        one.update(packed)
-        hashes.append(one.digest())
-    return hashes
+    constant = repeat(kind)
+    return [
+        blake2b(packed, digest_size=HASH_BYTES).digest()
+        for packed in map(_encode, zip(constant, *columns, strict=False))
+    ]
 
 
 def marked(stored: Sequence[Any], given: Sequence[Any]) -> list[Any]:

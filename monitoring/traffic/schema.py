@@ -210,7 +210,7 @@ def _whole_predictions(body: bytes, reading: Reading, *, is_lines: bool) -> int 
     if is_lines and len(found) != _line_count(body):
         return None
     _require_items(len(found))
-    batch = Batch([astuple(one) for one in found], range(len(found)), is_clean=True, is_screened=b"\\" not in body)
+    batch = Batch(list(map(astuple, found)), range(len(found)), is_clean=True, is_screened=b"\\" not in body)
     reading.add(batch, target, lambda index: msgspec.to_builtins(found[index]))
     return len(found)
 
@@ -220,7 +220,7 @@ def _whole_outcomes(body: bytes, reading: Reading, *, is_lines: bool) -> int | N
     if is_lines and len(found) != _line_count(body):
         return None
     _require_items(len(found))
-    reading.add_outcomes([astuple(one) for one in found], range(len(found)), lambda i: msgspec.to_builtins(found[i]))
+    reading.add_outcomes(list(map(astuple, found)), range(len(found)), lambda i: msgspec.to_builtins(found[i]))
     return len(found)
 
 

@@ -86,9 +86,9 @@ def parse_column(values: Sequence[str | int]) -> list[int | BadTime]:
 
     Senders write all their times in one or two shapes, so texts of one length are checked together, by position.
     """
+    if set(map(type, values)) == {str}:
+        return _parse_texts(values)  # type: ignore[arg-type]
     texts = [value for value in values if isinstance(value, str)]
-    if len(texts) == len(values):
-        return _parse_texts(texts) if texts else []
     parsed = iter(_parse_texts(texts) if texts else ())
     return [next(parsed) if isinstance(value, str) else value for value in values]
 
