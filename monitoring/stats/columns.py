@@ -25,7 +25,7 @@ class CodedColumn:
         return len(self.codes)
 
 
-Column = NDArray[np.generic] | CodedColumn | Sequence[object]
+Column = NDArray[np.generic] | CodedColumn | pd.Series | Sequence[object]
 
 
 def as_text(value: object) -> str:
@@ -47,7 +47,7 @@ def encode(column: Column) -> CodedColumn:
     """
     if isinstance(column, CodedColumn):
         return column
-    raw = column if isinstance(column, np.ndarray) else np.array([*column], dtype=object)
+    raw = column if isinstance(column, np.ndarray | pd.Series) else np.array([*column], dtype=object)
     codes, uniques = pd.factorize(raw, use_na_sentinel=True)
     return CodedColumn(codes, tuple(as_text(value) for value in uniques))
 

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import chdtrc, ndtr
+from scipy.special import chdtrc, kolmogorov, ndtr
 
 from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.divergence import missing_reason, occupied
 from monitoring.stats.grid import NumericGrid
 from monitoring.stats.results import Divergence, Reason
+
+LARGEST_EXACT_SIZE = 5_000  # beyond it the exact distribution takes up to seconds
 
 
 def ks(reference: IntArray, current: IntArray, *, with_p: bool = True) -> Divergence:
@@ -16,7 +18,9 @@ def ks(reference: IntArray, current: IntArray, *, with_p: bool = True) -> Diverg
 
     reference, current: counts on the same ascending cells; empty cells change nothing.
     On counts the distance is at most the exact one, by less than 1e-3 on our grids.
-    p from the exact one-sample distribution at the effective size, as scipy's `kstwo`; left out without with_p.
+    p from the one-sample distribution at the effective size n m / (n + m), left out without with_p: exact as
+    scipy's `kstwo` up to a size of 5000, beyond that Kolmogorov's limit with Pelz and Good's first correction,
+    which is within 0.1 % of it at p = 0.001.
 
     >>> ks(np.array([2, 0]), np.array([1, 1])).value
     0.5
@@ -28,12 +32,16 @@ def ks(reference: IntArray, current: IntArray, *, with_p: bool = True) -> Diverg
     if reason:
         return result
     distance = float(np.abs(np.cumsum(a) / n - np.cumsum(c) / m).max())
-    if not with_p:  # the exact distribution takes some 15 ms at a size of 10,000
-        return replace(result, value=distance)
+    p = _ks_p(distance, max(1, round(n * m / (n + m)))) if with_p else None
+    return replace(result, value=distance, p_value=p)
+
+
+def _ks_p(distance: float, size: int) -> float:
+    if size > LARGEST_EXACT_SIZE:
+        return float(kolmogorov(distance * np.sqrt(size) + 1 / (6 * np.sqrt(size))))
     from scipy.stats import kstwo  # 0.8 s to import: only where it is needed
 
-    size = max(1, round(n * m / (n + m)))
-    return replace(result, value=distance, p_value=float(np.clip(kstwo.sf(distance, size), 0.0, 1.0)))
+    return float(np.clip(kstwo.sf(distance, size), 0.0, 1.0))
 
 
 def wasserstein(

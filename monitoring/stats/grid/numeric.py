@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.stats import ordering
 from monitoring.stats.arrays import FloatArray
 from monitoring.stats.grid.labels import bin_labels, value_labels
 
@@ -70,11 +71,11 @@ def numeric_edges(values: FloatArray, dtype: str = "number") -> NumericGrid:
     >>> numeric_edges(np.array([1.0, 2.0, 2.0])).labels
     ('1', '2')
     """
-    ordered = np.sort(values)
-    ordered = ordered[np.isfinite(ordered)] + 0.0  # adding zero turns -0.0 into 0.0: one name per content
+    # Adding zero turns -0.0 into 0.0: one name per content.
+    ordered = ordering.ascending(values[np.isfinite(values)]) + 0.0
     if not len(ordered):
         return NumericGrid(edges=ordered, bounds=ordered, labels=bin_labels(ordered))
-    distinct = np.unique(ordered)
+    distinct = ordering.distinct(ordered)
     if 1 < len(distinct) <= MAX_BINS_BY_VALUE:
         bounds, labels = distinct[1:], value_labels(distinct, dtype)
     else:
@@ -118,8 +119,7 @@ def _decile_bounds(ordered: FloatArray, distinct: FloatArray) -> FloatArray:
 
     Such a value would share its bin with the values above it; the deciles that coincide leave a bin free.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        deciles = np.quantile(ordered, _DECILES)
+    deciles = ordering.quantiles(ordered, _DECILES)
     deciles, times = np.unique(deciles[np.isfinite(deciles)], return_counts=True)
     heavy = deciles[times > 1]
     following = np.append(deciles, np.inf)[np.searchsorted(deciles, heavy) + 1]
@@ -130,13 +130,13 @@ def _decile_bounds(ordered: FloatArray, distinct: FloatArray) -> FloatArray:
 
 def _nearest_edges(ordered: FloatArray, edges: FloatArray) -> tuple[float, float]:
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high = (edges[np.argmin(np.abs(edges - q))] for q in np.quantile(ordered, (0.001, 0.999)))
+        low, high = (edges[np.argmin(np.abs(edges - q))] for q in ordering.quantiles(ordered, (0.001, 0.999)))
     return float(low), float(high)
 
 
 def _scale(ordered: FloatArray) -> float | None:
     """Return IQR / 1.349, the standard deviation of a normal; else the standard deviation; else None."""
     with np.errstate(over="ignore", invalid="ignore"):
-        low, high = np.quantile(ordered, (0.25, 0.75))
+        low, high = ordering.quantiles(ordered, (0.25, 0.75))
         spread = (high - low) / 1.349 if high > low else np.std(ordered)
     return float(spread) if 0 < spread < np.inf else None

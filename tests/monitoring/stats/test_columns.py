@@ -1,6 +1,7 @@
 """Columns as codes, and the bytes of grids and profiles."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from monitoring.stats.codec import pack, unpack
@@ -22,6 +23,14 @@ def test_numbers_and_flags_are_counted_as_text():
 
 def test_null_has_no_code():
     assert encode(["a", None, float("nan"), "a"]).codes.tolist() == [0, -1, -1, 0]
+
+
+@pytest.mark.parametrize("dtype", ["object", "str", "category"])
+def test_a_series_of_pandas_is_encoded_as_its_texts_are(dtype):
+    coded = encode(pd.Series(["mist", None, "clear", "mist"], dtype=dtype))
+
+    assert coded.codes.tolist() == [0, -1, 1, 0]
+    assert coded.values == ("mist", "clear")
 
 
 def test_nulls_among_numbers_become_nan():

@@ -4,12 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import chi2_contingency, ks_2samp, wasserstein_distance
+from scipy.stats import chi2_contingency, ks_2samp, kstwo, wasserstein_distance
 
 from monitoring.stats.grid import NumericGrid, numeric_edges
 from monitoring.stats.profile import count_numeric
 from monitoring.stats.results import Reason
-from monitoring.stats.twosample import chi2_homogeneity, cramers_v, ks, pooled_z, two_proportions, wasserstein
+from monitoring.stats.twosample import (
+    LARGEST_EXACT_SIZE,
+    chi2_homogeneity,
+    cramers_v,
+    ks,
+    pooled_z,
+    two_proportions,
+    wasserstein,
+)
 
 DICE = np.array([16, 18, 16, 14, 12, 12]), np.array([16, 16, 16, 16, 16, 8])
 counts = st.lists(st.integers(1, 300), min_size=2, max_size=9)
@@ -94,6 +102,17 @@ def test_scipy_agrees_on_ks_and_wasserstein_of_discrete_values(reference, window
         assert distance.value == pytest.approx(p.statistic, abs=1e-9)
         assert distance.p_value == pytest.approx(p.pvalue, abs=1e-9)
     assert raw.value == pytest.approx(wasserstein_distance(reference, window), abs=1e-6)
+
+
+@pytest.mark.parametrize(("rise", "tolerance"), [(40, 1e-4), (86, 1e-4), (123, 1e-3), (203, 1e-2)])
+def test_the_p_value_of_a_large_ks_is_close_to_the_exact_one(rise, tolerance):
+    n = 10 * LARGEST_EXACT_SIZE
+    distance = ks(np.array([n // 2, n // 2]), np.array([n // 2 + rise * 5, n // 2 - rise * 5]))
+
+    exact = kstwo.sf(distance.value, n // 2)
+
+    assert distance.value == pytest.approx(rise * 5 / n)
+    assert distance.p_value == pytest.approx(exact, rel=tolerance)
 
 
 @pytest.mark.parametrize("draw", ["normal", "lognormal", "standard_t"])
