@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 from mlops_portal.jobs import alarm, database, limits, queue, scrub, sql, sweep
 from mlops_portal.jobs.models import Job, WorkerBeat
 from mlops_portal.jobs.queue import Lease, LostLease
-from mlops_portal.kit import clock, wiring
+from mlops_portal.kit import clock, memory, wiring
 from mlops_portal.kit.errors import DomainError
 
 logger = logging.getLogger(__name__)
@@ -69,6 +69,7 @@ def execute(lease: Lease) -> None:
         logger.warning("job unknown to this worker", extra={"kind": lease.kind, "job": lease.job_id})
         queue.release(lease, after_s=UNKNOWN_KIND_WAIT_S)
         return
+    memory.keep_freed()
     try:
         with renewing(lease), alarm.soft_limit(lease.queue):
             handler(lease)
