@@ -213,7 +213,7 @@ def _credit(rng: Generator, rows: int, ago: int | None) -> pd.DataFrame:
             "account_age_months": age_months,
             "region": region,
             "channel": channel,
-            "employer": [f"employer {i}" for i in rng.integers(0, 4000, rows)],
+            "employer": [f"employer {i}" for i in rng.integers(0, 60, rows)],
             "score": score,
             "prediction": np.where(decision, "default", "repaid"),
             "action": np.where(decision, "decline", "approve"),

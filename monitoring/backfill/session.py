@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mlops_portal.jobs import queue, worker
+from mlops_portal.jobs import queue, scrub, worker
 from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit.errors import Conflict, Invalid
 from monitoring.backfill import inference, loading, registering
@@ -143,7 +143,7 @@ def perform(plan: Plan, *, now: Callable[[], datetime], report: Reporter, worker
         try:
             done = _perform(plan, model, lease, now, report)
         except BaseException as error:
-            queue.fail(lease, type(error).__name__, str(error))
+            queue.fail(lease, type(error).__name__, scrub.describe(error))
             raise
         queue.finish(lease, {"predictions": done.predictions.accepted, "outcomes": done.outcomes.accepted})
     return done

@@ -9,7 +9,7 @@ from scipy.special import ndtri
 from monitoring.checks.base import Check, Finding, Labels, VersionWindow, WindowData, interval
 from monitoring.checks.config import Performance
 from monitoring.stats import classification, regression
-from monitoring.stats.gates import performance_verdict
+from monitoring.stats.gates import is_beyond_chance, performance_verdict
 from monitoring.stats.grid.latency import latency_edges
 from monitoring.stats.profile import ErrorCounts, LabelProfile
 from monitoring.stats.results import Estimate, Reason, Verdict
@@ -50,8 +50,9 @@ class Task:
 def measure(data: WindowData, config: Performance) -> list[Finding]:
     """Return the metrics of the task per version, and the main one per segment that is large enough.
 
-    `worse` needs a step and an interval that lies on the worse side of the base. Values of a window whose outcomes
-    are still coming in are provisional: they are shown and never alert.
+    `worse` needs a step and an interval that lies on the worse side of the base; in a segment, being one of many,
+    also a difference that chance explains once in a thousand cases, with the noise of both sides. Values of a window
+    whose outcomes are still coming in are provisional: they are shown and never alert.
     """
     found: list[Finding] = []
     for version in data.versions:
@@ -106,6 +107,9 @@ def _of_segment(
     now, smaller = task.values(profile, by, segment), task.smaller_class(profile, by, segment)
     before = task.values(labels.base, by, segment) if labels.base else {}
     finding = _finding(metric, now, before, smaller, version, labels, config)
+    base = before.get(metric.name, Estimate(None))
+    if finding.verdict == Verdict.worse and not is_beyond_chance(now[metric.name], base, metric.better):
+        finding = replace(finding, verdict=Verdict.ok)  # one of many segments: noise of both sides counts
     return replace(finding, segment=f"{by}={segment}"[:400])
 
 

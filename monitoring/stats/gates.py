@@ -1,13 +1,17 @@
 """From numbers to verdicts, and from verdicts over time to the state of a condition."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
 
 import numpy as np
 
 from monitoring.stats.arrays import FloatArray
 from monitoring.stats.results import Divergence, Estimate, Verdict
+
+_NORMAL = NormalDist()
 
 SLACK = 1e-12
 MIN_WINDOW = 200
@@ -89,6 +93,28 @@ def performance_verdict(
     sign, best_end = (1.0, estimate.high) if better == "higher" else (-1.0, estimate.low)
     worse_by, still_worse_by = sign * (base - estimate.value), sign * (base - best_end)
     return Verdict.worse if worse_by >= delta - SLACK and still_worse_by > 0 else Verdict.ok
+
+
+def is_beyond_chance(estimate: Estimate, base: Estimate, better: str, *, alpha: float = 0.001) -> bool:
+    """Tell whether a value is worse than its base by more than both their intervals allow, one-sided.
+
+    The second gate of a metric that is one of many, such as that of a segment: the 95 % intervals of both sides are
+    read as normal, and the difference has to have p <= alpha. False where a value or an interval is missing.
+
+    >>> is_beyond_chance(Estimate(0.70, 0.66, 0.74), Estimate(0.76, 0.73, 0.79), "higher")
+    False
+    >>> is_beyond_chance(Estimate(0.60, 0.56, 0.64), Estimate(0.76, 0.73, 0.79), "higher")
+    True
+    """
+    widths = [
+        None if side.low is None or side.high is None else (side.high - side.low) / (2 * _NORMAL.inv_cdf(0.975))
+        for side in (estimate, base)
+    ]
+    if estimate.value is None or base.value is None or widths[0] is None or widths[1] is None:
+        return False
+    worse_by = base.value - estimate.value if better == "higher" else estimate.value - base.value
+    spread = math.hypot(widths[0], widths[1])
+    return worse_by > 0 if spread == 0 else worse_by / spread >= _NORMAL.inv_cdf(1 - alpha)
 
 
 def mature(coverage: float, usual: float, age_h: float, p95_delay_h: float | None) -> bool:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control
 
+from monitoring.stats import gates
 from monitoring.stats.divergence import psi
 from monitoring.stats.gates import (
     DAILY,
@@ -274,3 +275,27 @@ def test_a_ring_kept_outside_gives_the_same_states_as_the_replay(drawn, rule):
 def test_a_rule_that_cannot_open_or_clear_is_refused(numbers):
     with pytest.raises(ValueError, match="a rule needs"):
         Rule(*numbers)
+
+
+def test_a_segment_is_worse_only_beyond_the_noise_of_both_sides() -> None:
+    """Differences between two noisy estimates, one-sided p at most .001: hand-computed z."""
+    base = Estimate(0.80, 0.78, 0.82)
+
+    # se = .02 / 1.96 each side: z = .04 / (.0102 * sqrt 2) = 2.77 < 3.09; .05 gives 3.46
+    assert not gates.is_beyond_chance(Estimate(0.76, 0.74, 0.78), base, "higher")
+    assert gates.is_beyond_chance(Estimate(0.75, 0.73, 0.77), base, "higher")
+    assert not gates.is_beyond_chance(Estimate(0.90, 0.88, 0.92), base, "higher")
+    assert gates.is_beyond_chance(Estimate(0.90, 0.88, 0.92), base, "lower")
+    assert not gates.is_beyond_chance(Estimate(None), base, "higher")
+    assert not gates.is_beyond_chance(Estimate(0.5), base, "higher")
+    assert gates.is_beyond_chance(Estimate(0.5, 0.5, 0.5), Estimate(0.8, 0.8, 0.8), "higher")
+
+
+def test_chance_alone_passes_the_gate_of_a_segment_once_in_a_thousand() -> None:
+    rng = np.random.default_rng(5)
+    noise = rng.normal(0.8, 0.02, size=(20_000, 2))
+    passed = sum(
+        gates.is_beyond_chance(Estimate(a, a - 0.0392, a + 0.0392), Estimate(b, b - 0.0392, b + 0.0392), "higher")
+        for a, b in noise
+    )
+    assert passed / len(noise) <= 0.002
