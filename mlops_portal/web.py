@@ -8,7 +8,7 @@ from granian.log import LogLevels
 
 from mlops_portal.jobs import lifeline
 
-THREADS = 4  # per process: Python runs one at a time, the others wait for the database
+THREADS = 32  # per process: Python runs one at a time; bodies that arrive together are committed together
 
 
 def main() -> None:

@@ -1,14 +1,23 @@
 """Inserts of the hot path: plain rows into one table, without making a model instance of each."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
+
+# Types whose Python values drivers do not all take as they are; PostgreSQL's takes all of these but JSON.
+_PREPARED = {"UUIDField", "DateTimeField", "BinaryField", "JSONField"}
+_PREPARED_POSTGRESQL = {"JSONField"}
 
 
 class Insertion:
-    """Inserts rows given as tuples of the named fields; every other column has to have a default in the database."""
+    """Inserts rows given as tuples of the named fields; every other column has to have a default in the database.
+
+    Values have to be of the fields' own Python types: a key for a relation, plain text for a choice.
+    """
 
     def __init__(self, model: type[Model], names: Sequence[str]) -> None:
         self._fields: list[Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
@@ -24,10 +33,20 @@ class Insertion:
         if a row breaks a constraint.
         """
         connection = connections[DEFAULT_DB_ALIAS]
-        values = [
-            [field.get_db_prep_save(value, connection) for field, value in zip(self._fields, row, strict=True)]
-            for row in rows
-        ]
+        changes = self._changes(connection)
+        values = [list(row) for row in rows]
+        for row in values:
+            for i, change in changes:
+                row[i] = change(row[i])
         if values:
             with connection.cursor() as cursor:
                 cursor.executemany(self._statement, values)
+
+    def _changes(self, connection: BaseDatabaseWrapper) -> list[tuple[int, Callable[[Any], Any]]]:
+        """Which values the database's driver wants changed, and how."""
+        prepared = _PREPARED_POSTGRESQL if connection.vendor == "postgresql" else _PREPARED
+        return [
+            (i, partial(field.get_db_prep_save, connection=connection))
+            for i, field in enumerate(self._fields)
+            if getattr(field, "target_field", field).get_internal_type() in prepared
+        ]
