@@ -10,6 +10,7 @@ processes ask for runs (`request`) and load no scipy.
 * `top`: at most five features with the largest excess drift, in order:
   {"feature", "version" (number), "psi", "excess", "verdict"}
 * `rejected`, `duplicates`: items that came in during the window and were refused, or were there already
+* `damaged`: files among those the numbers rest on that cannot be read any more
 
 A run without rows has the state `no_data`, the summary {"verdicts": {"no_data": 1}, "worst": "no_data", "top": []}
 with these counts, and at most a measurement of volume.

@@ -54,6 +54,7 @@ class Loaded:
     maturity: Maturity | None = None
     rejected: int = 0
     duplicates: int = 0
+    damaged: int = 0
 
     def inputs(self) -> dict[str, Any]:
         """Return what pins the result, as JSON."""
@@ -110,6 +111,10 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
         maturity=maturity,
         rejected=came["rejected"] or 0,
         duplicates=came["duplicates"] or 0,
+        damaged=len(
+            {sha256 for one in profiles.values() for sha256 in one.damaged}
+            | {sha256 for one in labels.values() for sha256 in one.seen.damaged}
+        ),
     )
 
 
@@ -142,6 +147,7 @@ class _Profiled:
     judged: Profile | None
     before: Profile | None = None
     chunks: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
 
 def _profiles(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[ModelVersion]) -> dict[UUID, _Profiled]:
@@ -154,14 +160,15 @@ def _profiles(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[Mo
 
 def _profiled(run: Run, config: MonitorConfig, version: ModelVersion, start: datetime) -> _Profiled:
     seen = chunks.profile(version, run.window_start, run.window_end)
-    judged, names = seen.profile, seen.chunks
+    judged, names, damaged = seen.profile, seen.chunks, seen.damaged
     if start < run.window_start:
         earlier = chunks.profile(version, start, run.window_start)
         judged, names = _together(earlier.profile, judged), [*earlier.chunks, *names]
+        damaged = [*earlier.damaged, *damaged]
     before = None
     if config.baseline_days:
         before = chunks.profile(version, start - config.baseline_days * DAY, start).profile
-    return _Profiled(start, seen, judged, before, tuple(names))
+    return _Profiled(start, seen, judged, before, tuple(names), tuple(damaged))
 
 
 def _together(earlier: Profile | None, later: Profile | None) -> Profile | None:

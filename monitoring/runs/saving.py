@@ -89,7 +89,7 @@ def _fields(loaded: Loaded, findings: Sequence[Finding], digest: str, now: datet
 
 def summary(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:
     """Return what lists and pages show of a run; the keys stand in the docstring of `monitoring.runs`."""
-    counted = {"rejected": loaded.rejected, "duplicates": loaded.duplicates}
+    counted = {"rejected": loaded.rejected, "duplicates": loaded.duplicates, "damaged": loaded.damaged}
     if not loaded.data.rows:
         return {"verdicts": {"no_data": 1}, "worst": "no_data", "checks": {}, "top": []} | counted
     numbers = {version.id: version.number for version in loaded.data.versions}
