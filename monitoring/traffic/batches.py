@@ -81,7 +81,8 @@ class Prepared:
     @classmethod
     def of(cls, sources: int, seen: Seen) -> "Prepared":
         """Nothing yet of so many inbox rows."""
-        return cls(seen, *(np.zeros(sources, dtype=np.int64) for _ in range(3)))
+        duplicates, conflicts, parked = np.zeros((3, sources), dtype=np.int64)
+        return cls(seen, duplicates, conflicts, parked)
 
 
 def waiting(model_id: UUID) -> QuerySet[InboxRow]:

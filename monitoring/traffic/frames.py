@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from monitoring.stats.columns import CodedColumn
 from monitoring.traffic.payload import Group
@@ -131,7 +132,7 @@ def _coded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
     return column.dictionary_encode().combine_chunks()
 
 
-def days_of(table: pa.Table) -> np.ndarray:
+def days_of(table: pa.Table) -> NDArray[np.int64]:
     """The UTC day of each prediction, as days since 1970."""
     return micros(table["predicted_at"]) // DAY_US
 
@@ -166,10 +167,10 @@ def as_day(day: date) -> int:
     return (day - EPOCH).days
 
 
-def micros(column: pa.ChunkedArray) -> np.ndarray:
+def micros(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """A column of times as microseconds since 1970; null is 0."""
     whole = column.cast(pa.int64())
-    return (pc.fill_null(whole, 0) if whole.null_count else whole).to_numpy()
+    return np.asarray((pc.fill_null(whole, 0) if whole.null_count else whole).to_numpy(), dtype=np.int64)
 
 
 def moment(us: int) -> datetime:
@@ -177,18 +178,18 @@ def moment(us: int) -> datetime:
     return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(us))
 
 
-def hashes(table: pa.Table, name: str = "id_hash") -> np.ndarray:
+def hashes(table: pa.Table, name: str = "id_hash") -> NDArray[np.uint64]:
     """A hash column as uint64."""
-    return table[name].to_numpy()
+    return np.asarray(table[name].to_numpy(), dtype=np.uint64)
 
 
-def id_hashes(ids: Sequence[str]) -> np.ndarray:
+def id_hashes(ids: Sequence[str]) -> NDArray[np.uint64]:
     """The 64-bit hash of each request id."""
     digests = b"".join([blake2b(one.encode(), digest_size=HASH_BYTES).digest() for one in ids])
     return np.frombuffer(digests, dtype="<u8")
 
 
-def floats(column: pa.ChunkedArray) -> np.ndarray:
+def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """A column of numbers as float64, NaN for null."""
     return np.asarray(column.to_numpy(), dtype=np.float64)
 

@@ -85,7 +85,9 @@ def insert(model_id: UUID, drafts: Sequence[Draft], now: datetime) -> list[Chunk
         for chunk, draft in pairs
         for grid_id, blob in draft.profiles.items()
     )
-    HourProfile.objects.bulk_create(_hour(chunk, hour) for chunk, draft in pairs for hour in draft.hours)
+    HourProfile.objects.bulk_create(
+        _hour(chunk, draft.version_id, hour) for chunk, draft in pairs if draft.version_id for hour in draft.hours
+    )
     return kept
 
 
@@ -190,11 +192,11 @@ def _chunk(model_id: UUID, draft: Draft, now: datetime) -> Chunk:
     )
 
 
-def _hour(chunk: Chunk, hour: Hour) -> HourProfile:
+def _hour(chunk: Chunk, version_id: UUID, hour: Hour) -> HourProfile:
     operations = hour.operations
     return HourProfile(
         chunk=chunk,
-        version_id=chunk.version_id,
+        version_id=version_id,
         endpoint=hour.endpoint[:63],
         shadow=chunk.shadow,
         hour=hour.hour,

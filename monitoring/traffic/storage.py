@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -28,7 +28,9 @@ _PIECE = 1024 * 1024
 class Store(Protocol):
     """What compaction and readers need of a place for files. Paths are relative, with forward slashes."""
 
-    drafts: Path
+    @property
+    def drafts(self) -> Path:
+        """The local folder of drafts."""
 
     def publish(self, draft: Path, path: str) -> None:
         """Make a finished draft visible under its path, whole or not at all."""
@@ -36,7 +38,7 @@ class Store(Protocol):
     def settle(self, path: str) -> None:
         """Make sure that the published name survives a power cut."""
 
-    def opened(self, path: str) -> "AbstractOpened":
+    def opened(self, path: str) -> AbstractContextManager[Path]:
         """A context that gives a local path to read from. Raises FileNotFoundError if the file is not there."""
 
     def delete(self, path: str) -> None:
@@ -44,14 +46,6 @@ class Store(Protocol):
 
     def files(self) -> Iterator[tuple[str, datetime]]:
         """Every published file and when it was written."""
-
-
-class AbstractOpened(Protocol):
-    """The context manager that `Store.opened` returns."""
-
-    def __enter__(self) -> Path: ...
-
-    def __exit__(self, *raised: object) -> bool | None: ...
 
 
 class LocalStore:

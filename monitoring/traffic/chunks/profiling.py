@@ -1,7 +1,7 @@
 """What a frame of predictions comes to: a profile on the version's grid, and latency and cost by hour and endpoint."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -98,7 +98,7 @@ def decided_of(table: pa.Table, model: ModelSpec) -> Floats | None:
     by_code = np.array([*(float(value == model.positive) for value in labels.values), np.nan])
     decided = by_code[labels.codes]
     if (model.low, model.high) != (0, 1):
-        return decided
+        return np.asarray(decided)
     score = frames.floats(table["score"])
     by_score = np.where(np.isnan(score), np.nan, score >= POSITIVE_FROM)
     return np.where(np.isnan(decided), by_score, decided)
@@ -179,8 +179,8 @@ class _Usage:
 
 
 def _slice(stage: StageColumns, rows: slice | NDArray[np.int64]) -> StageColumns:
-    given = (getattr(stage, field.name) for field in fields(stage))
-    return StageColumns(*(None if column is None else column[rows] for column in given))
+    calls, units = (None if column is None else column[rows] for column in (stage.calls, stage.units))
+    return StageColumns(stage.amount[rows], calls, units)
 
 
 @dataclass(frozen=True, slots=True)

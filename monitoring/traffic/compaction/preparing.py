@@ -62,7 +62,7 @@ def _new(version_id: UUID, table: pa.Table, prepared: Prepared) -> pa.Table:
 
 def _drafts(target: _Target, table: pa.Table, surprises: Surprises) -> list[Draft]:
     """Publish each part of the rows. Surprises are counted per batch, not per row: they stand with its first part."""
-    drafts = []
+    drafts: list[Draft] = []
     for day, shadow, kid, part in frames.split(table) if len(table) else ():
         frame = frames.finished(part, target.schema, "predicted_at")
         folder = chunks.folder(target.model.id, target.version_id, day)

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -149,8 +150,8 @@ def _joined(version: ModelVersion, on: date, signal: str, grid: Grid | None) -> 
         day.labelled += int(labels.known.sum())
         delays.append(_delays_s(found, table, labels))
         if grid is not None and spec.task in TASKS:
-            profile = _profile(table, labels, grid, spec)
-            day.profile = day.profile.merge(profile) if day.profile else profile
+            more = _profile(table, labels, grid, spec)
+            day.profile = day.profile.merge(more) if day.profile else more
     delay_s = np.concatenate(delays) if delays else np.zeros(0)
     day.delay_p95_s = float(np.quantile(delay_s, 0.95)) if len(delay_s) else None
     return day
@@ -191,7 +192,7 @@ def _join(predictions: pa.Table, outcomes: pa.Table | None, signal: str) -> Mapp
     of_signal = outcomes.filter(pc.equal(outcomes["kind"].cast(pa.string()), signal))
     keys = predictions.select(["id_hash", "request_id"])
     held = of_signal.select(["id_hash", "request_id", "value_number", "value_text", "observed_at", "received_at"])
-    config = {"memory_limit": MEMORY, "threads": "1", "temp_directory": tempfile.gettempdir()}
+    config: dict[str, Any] = {"memory_limit": MEMORY, "threads": "1", "temp_directory": tempfile.gettempdir()}
     with duckdb.connect(":memory:", config=config) as connection:
         connection.register("predictions", keys.append_column("place", pa.array(np.arange(len(keys)))))
         connection.register("outcomes", held)
@@ -239,7 +240,7 @@ def _delays_s(found: Mapping[str, pa.ChunkedArray], table: pa.Table, labels: _La
     return np.asarray(seconds[labels.known[place]], dtype=np.float64)
 
 
-def _profile(table: pa.Table, labels: _Labels, grid: Grid, model: ModelSpec) -> LabelProfile | None:
+def _profile(table: pa.Table, labels: _Labels, grid: Grid, model: ModelSpec) -> LabelProfile:
     segments = {name: chunks.column_of(table, name) for name in grid.segments}
     fold = (frames.hashes(table) & np.uint64(1)).astype(np.int64)
     if model.task == Task.MULTICLASS:

@@ -54,11 +54,14 @@ def find(table: pa.Table, predictions: Iterable[Chunk], *, anywhere_else: bool =
     near: dict[Day, Mask] = {}
     far: dict[Day, Mask] = {}
     for match in lookup.matches(predictions, sought):
-        day = (match.chunk.version_id, match.chunk.day)
+        version_id, on = match.chunk.version_id, match.chunk.day
+        if version_id is None or on is None:
+            continue  # parked outcomes are no predictions
+        day = (version_id, on)
         named = np.zeros(len(sought), dtype=bool)
         named[match.wanted] = True
         rows = named[place]
-        in_reach = (hints == 0) | (np.abs(hinted_days - frames.as_day(match.chunk.day)) <= 1)
+        in_reach = (hints == 0) | (np.abs(hinted_days - frames.as_day(on)) <= 1)
         _note(near, day, rows & in_reach)
         _note(far, day, rows & ~in_reach)
     if anywhere_else:
@@ -70,7 +73,7 @@ def find(table: pa.Table, predictions: Iterable[Chunk], *, anywhere_else: bool =
 
 def anywhere(places: dict[Day, Mask], rows: int) -> Mask:
     """The outcomes that have a place."""
-    return np.logical_or.reduce([np.zeros(rows, dtype=bool), *places.values()])
+    return np.asarray(np.logical_or.reduce([np.zeros(rows, dtype=bool), *places.values()]))
 
 
 def see(places: Iterable[Day]) -> ledger.Seen:

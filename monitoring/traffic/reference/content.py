@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from monitoring.stats.columns import CodedColumn, Column
+from monitoring.stats.columns import CodedColumn, Column, as_floats
 from monitoring.stats.grid import FeatureSpec as GridSpec
 from monitoring.stats.grid import Grid, freeze
 from monitoring.stats.profile import LabelProfile, Profile, build, build_labels
@@ -146,17 +146,17 @@ class Content:
         return build_labels(self._scores(), self._decided(model), self.label, segments, grid, model.task, fold=fold)
 
     def _scores(self) -> NDArray[np.float64] | None:
-        numbers = self.prediction if isinstance(self.prediction, np.ndarray) else None
-        if self.score is None or numbers is None:
-            return numbers if self.score is None else self.score
-        return np.where(np.isnan(self.score), numbers, self.score)
+        if self.prediction is None or isinstance(self.prediction, CodedColumn):
+            return self.score
+        numbers = as_floats(self.prediction)
+        return numbers if self.score is None else np.where(np.isnan(self.score), numbers, self.score)
 
     def _decided(self, model: ModelSpec) -> NDArray[np.float64] | None:
         if model.task != Task.BINARY:
             return None
         if isinstance(self.prediction, CodedColumn):
             by_code = [*(float(value == model.positive) for value in self.prediction.values), np.nan]
-            return np.array(by_code)[self.prediction.codes]
+            return np.asarray(np.array(by_code)[self.prediction.codes])
         if self.score is None or (model.low, model.high) != (0, 1):
             return None
         return np.where(np.isnan(self.score), np.nan, self.score >= POSITIVE_FROM)

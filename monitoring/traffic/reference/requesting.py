@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import UUID, uuid4
 
 from django.db import IntegrityError, transaction
@@ -218,5 +218,5 @@ def order_reprofile(version: ModelVersion, grid_id: UUID) -> None:
     _order("monitoring.reprofile", f"{version.pk}:{grid_id}", payload, version, queue=Job.Queue.MAINTAIN)
 
 
-def _order(kind: str, key: str, payload: dict[str, object], version: ModelVersion, *, queue: str) -> None:
+def _order(kind: str, key: str, payload: dict[str, Any], version: ModelVersion, *, queue: str) -> None:
     jobs_queue.enqueue(kind, key, payload=payload, queue=queue, team=version.model.team_id)

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from monitoring.stats.columns import CodedColumn, Column
+from monitoring.stats.columns import CodedColumn, Column, as_floats
 from monitoring.traffic import cells, frames, privacy, surprises, times
 from monitoring.traffic.specs import FeatureSpec, ModelSpec, Task
 
@@ -52,7 +52,7 @@ def feature(column: pa.ChunkedArray, spec: FeatureSpec, team_id: UUID, kid: str)
     typed = _READERS.get(spec.dtype, texts)(column)
     if isinstance(typed, CodedColumn):
         return _kept_texts(typed, spec, team_id, kid)
-    return _kept_numbers(typed, spec, team_id, kid)
+    return _kept_numbers(as_floats(typed), spec, team_id, kid)
 
 
 def numbers(column: pa.ChunkedArray) -> Floats:
@@ -79,7 +79,8 @@ def moments_us(column: pa.ChunkedArray) -> NDArray[np.int64]:
     for text, at in zip(coded.values, parsed, strict=True):
         if isinstance(at, times.BadTime):
             raise Mistyped(repr(text[:_SHOWN]), at.detail)
-    return np.array([*parsed, 0], dtype=np.int64)[coded.codes]
+    by_code: NDArray[np.int64] = np.array([*parsed, 0], dtype=np.int64)
+    return np.asarray(by_code[coded.codes])
 
 
 def texts(column: pa.ChunkedArray) -> CodedColumn:
@@ -128,7 +129,8 @@ def labels(column: pa.ChunkedArray, model: ModelSpec) -> Column:
         raise Mistyped(repr(odd[0][:_SHOWN]), f"The classes of this model are {', '.join(model.classes[:10])}.")
     if model.task != Task.BINARY:
         return coded
-    return np.array([*(float(value == model.positive) for value in coded.values), np.nan])[coded.codes]
+    by_code = np.array([*(float(value == model.positive) for value in coded.values), np.nan])
+    return np.asarray(by_code[coded.codes])
 
 
 _READERS: dict[str, Callable[[pa.ChunkedArray], Column]] = {
