@@ -4,14 +4,15 @@ Sorting a column and searching the edges in it is exact and simple, but numpy's 
 vector version is not built in (50 ns a value). Large columns therefore go through 65 536 buckets over the
 bulk of the reference, of equal width or, for skewed columns, of equal ratio. The bucket of a value never
 decreases with the value, even with rounding, so only the values that share a bucket with an edge are in
-doubt; they alone are compared or sorted. The result is the same to the last row.
+doubt; they alone are compared with the atom of their bucket, or sorted. The result is the same to the last row.
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from monitoring.stats.arrays import FloatArray, IntArray
+from monitoring.stats.arrays import BoolArray, FloatArray, IntArray
 from monitoring.stats.grid import NumericGrid
 from monitoring.stats.grid.numeric import following_float
 from monitoring.stats.ordering import ascending
@@ -47,17 +48,52 @@ def _below_in_buckets(finite: FloatArray, grid: NumericGrid) -> IntArray | None:
     edge_buckets = _bucket(grid.edges, bulk, placing)
     in_doubt = np.zeros(_BUCKETS, dtype=bool)
     in_doubt[edge_buckets] = True
-    counts, values, places = np.zeros(_BUCKETS, dtype=np.int64), [], []
+    atoms = _Atoms.of(grid.edges, edge_buckets)
+    counts, doubtful = np.zeros(_BUCKETS, dtype=np.int64), []
     for block in blocks(finite):
         buckets = _bucket(block, bulk, placing)
         counts += np.bincount(buckets, minlength=_BUCKETS)
-        doubtful = np.take(in_doubt, buckets)
-        values.append(block[doubtful])
-        places.append(buckets[doubtful])
+        is_doubtful = np.take(in_doubt, buckets)
+        doubtful.append(block[is_doubtful if atoms is None else atoms.is_other(block, buckets, is_doubtful)])
+    rest = np.concatenate(doubtful)
+    below = np.searchsorted(ascending(rest), grid.edges, "left")
+    if atoms is not None:
+        below += atoms.below(grid.edges, counts - np.bincount(_bucket(rest, bulk, placing), minlength=_BUCKETS))
     counts[in_doubt] = 0
-    certain = (np.cumsum(counts) - counts)[edge_buckets]
-    rest = _below_one_by_one(np.concatenate(values), np.concatenate(places), grid.edges, edge_buckets)
-    return np.asarray(certain + rest, dtype=np.int64)
+    return np.asarray(below + (np.cumsum(counts) - counts)[edge_buckets], dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Atoms:
+    """The values that the grid gives a cell of their own: rows that equal one are certain without being sorted.
+
+    held: the atom of each bucket, NaN where it has none; of two in one bucket the larger.
+    """
+
+    values: FloatArray
+    buckets: IntArray
+    held: FloatArray
+
+    @classmethod
+    def of(cls, edges: FloatArray, edge_buckets: IntArray) -> "_Atoms | None":
+        """The atoms of a grid; None if it has none."""
+        is_atom = edges[1:] == following_float(edges[:-1])
+        if not is_atom.any():
+            return None
+        values, buckets = edges[:-1][is_atom], edge_buckets[:-1][is_atom]
+        held = np.full(_BUCKETS, np.nan)
+        held[buckets] = values
+        kept = held[buckets] == values
+        return cls(values[kept], buckets[kept], held)
+
+    def is_other(self, block: FloatArray, buckets: IntArray, is_doubtful: BoolArray) -> BoolArray:
+        """Tell which of the values that share a bucket with an edge are not the bucket's atom."""
+        return np.asarray(is_doubtful & (np.take(self.held, buckets) != block))
+
+    def below(self, edges: FloatArray, counts: IntArray) -> IntArray:
+        """Return how many rows that equal an atom lie below each edge; counts: rows per bucket, the others left out."""
+        summed = np.concatenate(([0], np.cumsum(counts[self.buckets])))
+        return np.asarray(summed[np.searchsorted(self.values, edges, "left")], dtype=np.int64)
 
 
 def blocks(values: FloatArray) -> Iterator[FloatArray]:
@@ -69,6 +105,9 @@ def blocks(values: FloatArray) -> Iterator[FloatArray]:
 def _placing(bulk: FloatArray, edges: FloatArray) -> Placing:
     """Choose the buckets that leave fewer values in doubt; edges are about equal shares of the rows apart."""
     even = _in_doubt(bulk, edges, _even)
+    low, high = _by_ratio(bulk)
+    if low == high:  # closer together than their places can tell
+        return _even
     return _by_ratio if even > _FEW_IN_DOUBT and _in_doubt(bulk, edges, _by_ratio) < even else _even
 
 
@@ -94,21 +133,3 @@ def _bucket(values: FloatArray, bulk: FloatArray, placing: Placing) -> IntArray:
         place *= _BUCKETS / (high - low)
     np.clip(place, 0, _BUCKETS - 1, out=place)
     return np.asarray(place, dtype=np.int64)
-
-
-def _below_one_by_one(values: FloatArray, buckets: IntArray, edges: FloatArray, edge_buckets: IntArray) -> IntArray:
-    """Return how many of the doubtful values lie below each edge.
-
-    Repeated values, the atoms, are counted by equality first; what is left is sorted.
-    """
-    is_atom = edges[1:] == following_float(edges[:-1])
-    atoms = edges[:-1][is_atom]
-    if not len(atoms) or len(values) <= SMALL:
-        return np.asarray(np.searchsorted(ascending(values), edges, "left"), dtype=np.int64)
-    atom_of = np.full(_BUCKETS, -1, dtype=np.int64)
-    atom_of[edge_buckets[:-1][is_atom]] = np.arange(len(atoms))
-    candidates = np.take(atom_of, buckets)
-    equal = np.take(atoms, candidates) == values  # -1 takes the last atom, whose own bucket is another
-    per_atom = np.bincount(candidates[equal], minlength=len(atoms))
-    below = np.concatenate(([0], np.cumsum(per_atom)))[np.searchsorted(atoms, edges, "left")]
-    return np.asarray(below + np.searchsorted(ascending(values[~equal]), edges, "left"), dtype=np.int64)

@@ -124,14 +124,18 @@ DRAWS = {
     "huge": lambda rng, n: rng.normal(size=n) * 1e307,
     "constant": lambda _rng, n: np.full(n, 3.0),
     "tiny": lambda rng, n: rng.integers(0, 50, n) * 5e-324,
+    "neighbours": lambda rng, n: 1 + np.spacing(1.0) * rng.integers(0, 3, n),
+    "two zeros": lambda rng, n: np.where(rng.random(n) < 0.5, -0.0, 0.0) + (rng.random(n) < 0.1),
+    "crowded atoms": lambda rng, n: rng.choice([0, 1e-9, 2e-9, 1e9], n) + (rng.random(n) < 0.2) * rng.normal(size=n),
 }
 
 
+@pytest.mark.parametrize("factor", [1, 1.01])
 @pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS)
-def test_a_large_column_is_counted_exactly_as_by_sorting(draw):
+def test_a_large_column_is_counted_exactly_as_by_sorting(draw, factor):
     rng = np.random.default_rng(7)
     grid = numeric_edges(draw(rng, 3_000))
-    values = draw(rng, 4 * SMALL) * 1.01
+    values = draw(rng, 4 * SMALL) * factor
 
     counts = count_cells(values, grid)
 
