@@ -245,6 +245,11 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "FeatureKind": "registry.models.Feature.Kind",
+        "EndpointKind": "registry.models.Endpoint.Kind",
+        "TrafficKind": "monitoring.models.ingest_batch.Kind",
+    },
 }
 
 # --- Work

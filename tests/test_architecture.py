@@ -115,7 +115,12 @@ def test_there_are_no_signal_receivers_and_no_forbidden_calls() -> None:
             if isinstance(node, ast.Call):
                 name = node.func.id if isinstance(node.func, ast.Name) else ""
                 attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-                if name in forbidden or attribute in {"select_for_update", "extra", "raw"}:
+                on_objects = isinstance(node.func, ast.Attribute) and "objects" in ast.unparse(node.func.value)
+                if (
+                    name in forbidden
+                    or attribute == "select_for_update"
+                    or (on_objects and attribute in {"extra", "raw"})
+                ):
                     wrong.append(f"{path.relative_to(ROOT)}:{node.lineno} calls {name or attribute}")
     assert wrong == []
 
@@ -125,10 +130,12 @@ def test_module_names_say_what_they_hold() -> None:
     assert [str(p.relative_to(ROOT)) for one in OURS for p in modules(one) if p.stem in vague] == []
 
 
-def test_raw_sql_stays_in_the_queue() -> None:
+def test_raw_sql_stays_in_a_few_low_modules() -> None:
     allowed = {
-        "mlops_portal/jobs/queue.py",
         "mlops_portal/jobs/sql.py",
+        "mlops_portal/jobs/database.py",
+        "mlops_portal/kit/insertion.py",  # the hot path of ingestion: statements the ORM writes, run without it
+        "mlops_portal/kit/prepared.py",
         "mlops_portal/readiness_checks.py",
         "mlops_portal/health.py",
     }
@@ -138,7 +145,9 @@ def test_raw_sql_stays_in_the_queue() -> None:
         for path in modules(package)
         if str(path.relative_to(ROOT)) not in allowed
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Attribute) and node.attr == "cursor" and isinstance(node.value, ast.Name)
+        if isinstance(node, ast.Attribute)
+        and node.attr == "cursor"
+        and isinstance(node.value, ast.Name)
         and node.value.id == "connection"
     ]
     assert wrong == []

@@ -59,6 +59,11 @@ class Reader:
         """The Django mail settings of a URL (consolemail://, smtp+tls://user:password@host:port)."""
         return self._parsed(name, default, self._env.email_url_config)
 
+    @property
+    def names_read(self) -> frozenset[str]:
+        """Every name that was asked for."""
+        return frozenset(self._seen)
+
     def problem(self, text: str) -> None:
         """Note something wrong with the environment."""
         self._problems.append(text)
