@@ -133,12 +133,15 @@ def _join_and_keep(version: ModelVersion, book: DayManifest, signal: str, grid: 
 
 
 def _joined(version: ModelVersion, on: date, signal: str, grid: Grid | None) -> _Day:
-    of_day = Chunk.objects.live().filter(version=version, day=on, shadow=False).order_by("first_at", "sha256")
-    predictions = [chunk for chunk in of_day if chunk.kind == Kind.PREDICTION]
-    outcomes = [chunk for chunk in of_day if chunk.kind == Kind.OUTCOME]
+    counted = (Chunk.State.LIVE, Chunk.State.DAMAGED)
+    held = Chunk.objects.filter(version=version, day=on, shadow=False, state__in=counted)
+    of_day = list(held.order_by("first_at", "sha256"))
+    readable = [chunk for chunk in of_day if chunk.state == Chunk.State.LIVE]
+    predictions = [chunk for chunk in readable if chunk.kind == Kind.PREDICTION]
+    outcomes = [chunk for chunk in readable if chunk.kind == Kind.OUTCOME]
     spec = ModelSpec.of(version.model)
     parts = max(1, -(-sum(chunk.rows for chunk in predictions) // PART_ROWS))
-    day = _Day()
+    day = _Day(damaged=[chunk.sha256 for chunk in of_day if chunk.state == Chunk.State.DAMAGED])
     delays = []
     for part in range(parts):
         table = _read(predictions, _columns(grid), part, parts, day)
