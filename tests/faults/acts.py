@@ -226,9 +226,10 @@ def runs(slug: str) -> list[dict[str, Any]]:
 
 def pages(key: str) -> dict[str, int]:
     """The status of every page that lists or shows what is stored, and of every API route that does."""
-    browser = Client(raise_request_exception=False)
+    browser = Client(raise_request_exception=False, SERVER_NAME="127.0.0.1")
     browser.force_login(User.objects.get(username="alice"))
-    program = Client(raise_request_exception=False, headers={"authorization": f"Bearer {key}"})
+    headers = {"authorization": f"Bearer {key}"}
+    program = Client(raise_request_exception=False, headers=headers, SERVER_NAME="127.0.0.1")
     answers = {path: browser.get(path).status_code for path in _pages()}
     return answers | {path: program.get(path).status_code for path in _routes()}
 

@@ -182,9 +182,11 @@ def _counts(stored: Counter[Record]) -> Iterator[Violation]:
 def _windows(ledger: Ledger, stored: Counter[Record]) -> Iterator[Violation]:
     """Every day since the first prediction has its window, once, and each counts what the clients sent."""
     until = datetime.combine(clock.now().date(), datetime.min.time(), UTC)
+    damaged = _damaged(ledger)
+    counted = {record: at for record, at in ledger.times.items() if stored[record] or record in damaged}
     for model in RegisteredModel.objects.all():
-        mine = {record: at for record, at in ledger.times.items() if record[0] == model.slug and stored[record]}
-        if not mine or _has_damage(model):
+        mine = {record: at for record, at in counted.items() if record[0] == model.slug}
+        if not mine:
             continue
         first = _midnight_after(min(mine.values()))
         due = {first + n * DAY for n in range((until - first).days + 1)}
@@ -208,10 +210,6 @@ def _windows_of(monitor: Monitor, due: set[datetime], made: Sequence[datetime]) 
             yield Violation("R2", f"{about}: the run until {run.window_end} counts {run.rows} of {rows} records")
         elif run.dirty_at:
             yield Violation("R6", f"{about}: the run until {run.window_end} waits for late records")
-
-
-def _has_damage(model: RegisteredModel) -> bool:
-    return Chunk.objects.filter(model=model, state=Chunk.State.DAMAGED).exists()
 
 
 def _results() -> Iterator[Violation]:

@@ -1,5 +1,6 @@
 """A portal made of real processes, with its own folder, port and database, that a test kills and starts as it likes."""
 
+import http.client
 import json
 import os
 import secrets
@@ -199,11 +200,14 @@ class Web:
             self.kill()
 
     def _answers(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self._portal.port, timeout=10)
         try:
-            socket.create_connection(("127.0.0.1", self._portal.port), timeout=1).close()
-        except OSError:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except (OSError, http.client.HTTPException):
             return False
-        return True
+        finally:
+            connection.close()
 
 
 class Portal:

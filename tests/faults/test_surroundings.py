@@ -184,13 +184,14 @@ def test_a_corrupted_chunk_is_marked_and_said_and_stops_nobody_else(own_portal):
     portal.require_promises()
 
     path = portal.damage(hurt)
-    portal.send(*map(outcomes, firsts))
+    portal.send(*map(outcomes, firsts), *(predictions(slug, days_ago=2, name="more") for slug in (hurt, whole)))
     portal.require_promises()
 
     assert portal.do("chunk_states", slug=hurt)[path] == "damaged"
     assert "damaged" not in portal.do("chunk_states", slug=whole).values()
-    assert any(run["summary"].get("damaged") for run in portal.do("runs", slug=hurt))
-    assert not any(run["summary"].get("damaged") for run in portal.do("runs", slug=whole))
+    said = {run["monitor"] for run in portal.do("runs", slug=hurt) if run["summary"]["damaged"]}
+    assert said == {"inputs-training", "performance"}  # operations rest on the hours, which are counted
+    assert not any(run["summary"]["damaged"] for run in portal.do("runs", slug=whole))
     answers = portal.do("pages", key=portal.house.key)
     assert {url: status for url, status in answers.items() if status not in {200, 503}} == {}
 

@@ -109,9 +109,10 @@ def _shift_database(by: str, connection: Any, **_: Any) -> None:
     if connection.vendor == "sqlite":
         untouched = sqlite3.connect(":memory:", check_same_thread=False)
 
-        def strftime(form: str, start: str, *more: str) -> str:
-            arguments = (form, start, by, *more) if start.lower() == "now" else (form, start, *more)
+        def strftime(form: str, start: Any, *more: str) -> str | None:
+            arguments = (form, start, by, *more) if str(start).lower() == "now" else (form, start, *more)
             marks = ", ".join("?" * len(arguments))
-            return str(untouched.execute(f"SELECT strftime({marks})", arguments).fetchone()[0])
+            found = untouched.execute(f"SELECT strftime({marks})", arguments).fetchone()[0]
+            return None if found is None else str(found)
 
         connection.connection.create_function("strftime", -1, strftime)
