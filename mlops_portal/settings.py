@@ -245,6 +245,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "monitoring.api.described.add_traffic",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "FeatureKind": "registry.models.Feature.Kind",
         "EndpointKind": "registry.models.Endpoint.Kind",

@@ -34,14 +34,20 @@ class Once:
         return row
 
 
-def once(request: Request) -> Once:
-    """The idempotency key of the request. Raises Malformed (`idempotency_key_required`) without a well-formed one."""
+def idempotency_key(request: Request) -> str:
+    """The key's text. Raises Malformed (`idempotency_key_required`) without a well-formed one."""
     key = request.headers.get("Idempotency-Key", "")
     if not _KEY.match(key):
         raise Malformed(
             "Send an Idempotency-Key of 1 to 255 visible ASCII characters, new for each intent.",
             code="idempotency_key_required",
         )
+    return key
+
+
+def once(request: Request) -> Once:
+    """The idempotency key of the request with a hash of its JSON body; raises as `idempotency_key`."""
+    key = idempotency_key(request)
     body = json.dumps(request.data, sort_keys=True, separators=(",", ":"))
     return Once(key, hashlib.sha256(body.encode("utf-8")).hexdigest())
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitoring.api import alerts, ingest, measurements, runs
+from monitoring.api import alerts, ingest, measurements, references, runs
 
 app_name = "monitoring-api"
 
@@ -10,6 +10,13 @@ urlpatterns = [
     path("models/<str:slug>/predictions", ingest.predictions, name="prediction-take"),
     path("models/<str:slug>/outcomes", ingest.outcomes, name="outcome-take"),
     path("batches/<uuid:batch_id>", ingest.batch, name="batch-detail"),
+    path("models/<str:slug>/references", references.ReferenceList.as_view(), name="reference-list"),
+    path("references/<uuid:reference_id>", references.ReferenceDetail.as_view(), name="reference-detail"),
+    path(
+        "references/<uuid:reference_id>/make-primary",
+        references.ReferenceMakePrimary.as_view(),
+        name="reference-make-primary",
+    ),
     path("models/<str:slug>/runs", runs.RunList.as_view(), name="run-list"),
     path("runs/<uuid:run_id>", runs.RunDetail.as_view(), name="run-detail"),
     path("models/<str:slug>/measurements", measurements.MeasurementList.as_view(), name="measurement-list"),

@@ -3,6 +3,13 @@
 This module takes and gives away files; `loading` and `reprofiling` read them, in a worker.
 """
 
-from monitoring.traffic.reference.requesting import delete, make_primary, may_delete, may_make_primary, request
+from monitoring.traffic.reference.requesting import (
+    SIZE_LIMITS,
+    delete,
+    make_primary,
+    may_delete,
+    may_make_primary,
+    request,
+)
 
-__all__ = ["delete", "make_primary", "may_delete", "may_make_primary", "request"]
+__all__ = ["SIZE_LIMITS", "delete", "make_primary", "may_delete", "may_make_primary", "request"]
