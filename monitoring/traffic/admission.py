@@ -100,7 +100,7 @@ def _live_models(slug: str) -> QuerySet[RegisteredModel, Any]:
 def _numbered_versions(slug: str, number: str) -> QuerySet[ModelVersion, Any]:
     live = ModelVersion.objects.filter(model__slug=slug, model__deleted_at=None, deleted_at=None)
     numbered = live.filter(number=Value(number, output_field=CharField()))
-    return specs.with_stamp(numbered).values_list(*(f"model__{name}" for name in _MODEL_COLUMNS), *VersionRow._fields)
+    return numbered.values_list(*(f"model__{name}" for name in _MODEL_COLUMNS), *VersionRow._fields)
 
 
 _MODEL = Prepared(_live_models, parameters=["slug"])

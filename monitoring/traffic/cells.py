@@ -67,6 +67,11 @@ def texts(column: pa.ChunkedArray) -> list[Any]:
     return raw(column)
 
 
+def labels(column: pa.ChunkedArray) -> list[Any]:
+    """As `texts`, but truth values stay: which label they stand for depends on the classes."""
+    return raw(column) if pa.types.is_boolean(column.type) else texts(column)
+
+
 def numbers(column: pa.ChunkedArray) -> tuple[list[Any], set[int]]:
     """Numbers as doubles, and the rows that hold no finite number."""
     if not is_number(column.type):

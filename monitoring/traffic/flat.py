@@ -218,7 +218,7 @@ def _field(name: str, column: pa.ChunkedArray, model: ModelSpec, odd: set[int]) 
 def _prediction(column: pa.ChunkedArray, model: ModelSpec, odd: set[int]) -> list[Any]:
     if model.task == Task.REGRESSION:
         return _numbers(column, odd)
-    return cells.documents(column, list) if model.task == Task.RANKING else cells.texts(column)
+    return cells.documents(column, list) if model.task == Task.RANKING else cells.labels(column)
 
 
 def _numbers(column: pa.ChunkedArray, odd: set[int]) -> list[Any]:
@@ -296,7 +296,7 @@ def _outcome_rows(fields: Mapping[str, pa.ChunkedArray], model: ModelSpec, rows:
 def _values(column: pa.ChunkedArray, kinds: Sequence[Any], model: ModelSpec, odd: set[int]) -> list[Any]:
     is_truth = all(kind == "truth" for kind in kinds)
     if is_truth and model.task in {Task.BINARY, Task.MULTICLASS}:
-        return cells.texts(column)
+        return cells.labels(column)
     if is_truth and model.task == Task.RANKING:
         return cells.documents(column, dict)
     return _numbers(column, odd)

@@ -152,6 +152,8 @@ def _insert(entries: Sequence[Entry]) -> list[Receipt]:
             _keep_rejects(entry)
     for version_id in {version_id for entry in entries for version_id in entry.decoded.unfrozen}:
         inventory.freeze_schema(ModelVersion(pk=version_id), now=entries[0].now)
+    for model_id in {entry.model_id for entry in entries if entry.decoded.unfrozen}:
+        inventory.go_live(RegisteredModel(pk=model_id), by="system:ingest", now=entries[0].now)
     fault("ingest.in_txn")
     return [
         Receipt(entry.batch_id, entry.decoded.accepted, told, is_replay=False)

@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
-
 from registry.models import Feature, ModelVersion, RegisteredModel
 
 Task = RegisteredModel.Task
@@ -100,16 +98,16 @@ class Target:
 
 
 class VersionRow(NamedTuple):
-    """What is read of a version; `stamp` as in `with_stamp`."""
+    """What is read of a version."""
 
     pk: UUID
     number: int
     status: str
     schema_frozen_at: datetime | None
-    stamp: UUID | None
+    schema_revision: int
 
 
-_specs: dict[tuple[UUID, UUID | None, ModelSpec], VersionSpec] = {}
+_specs: dict[tuple[UUID, int, ModelSpec], VersionSpec] = {}
 
 
 def find(model: ModelSpec, labels: Collection[str]) -> dict[str, Target]:
@@ -120,27 +118,21 @@ def find(model: ModelSpec, labels: Collection[str]) -> dict[str, Target]:
     numbers = {number for label in labels if (number := number_of(label))}
     if not numbers:
         return {}
-    rows = with_stamp(ModelVersion.objects.filter(model_id=model.id, number__in=numbers, deleted_at=None))
+    rows = ModelVersion.objects.filter(model_id=model.id, number__in=numbers, deleted_at=None)
     return targets(map(VersionRow._make, rows.values_list(*VersionRow._fields)), model)
-
-
-def with_stamp(versions: QuerySet[ModelVersion]) -> QuerySet[ModelVersion]:
-    """Each version with `stamp`: a list of features is always rewritten whole, so its first id stands for its state."""
-    first = Feature.objects.filter(version=OuterRef("pk")).order_by("position", "name").values("pk")[:1]
-    return versions.annotate(stamp=Subquery(first))
 
 
 def targets(versions: Iterable[VersionRow], model: ModelSpec) -> dict[str, Target]:
     """The targets of versions by their labels; features are loaded where the kept ones are out of date."""
     rows = list(versions)
-    missing = [row for row in rows if (row.pk, row.stamp, model) not in _specs]
+    missing = [row for row in rows if (row.pk, row.schema_revision, model) not in _specs]
     if missing:
         listed = _features([row.pk for row in missing])
         _make_room(len(missing))
         for row in missing:
             spec = VersionSpec(row.pk, str(row.number), model, listed.get(row.pk, ()))
-            _specs[row.pk, row.stamp, model] = spec
-    return {str(row.number): _target(row, _specs[row.pk, row.stamp, model]) for row in rows}
+            _specs[row.pk, row.schema_revision, model] = spec
+    return {str(row.number): _target(row, _specs[row.pk, row.schema_revision, model]) for row in rows}
 
 
 def _target(row: VersionRow, spec: VersionSpec) -> Target:

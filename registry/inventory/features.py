@@ -114,6 +114,7 @@ def set_version_features(
         _require_unfrozen(before, after)
     changes = _changes(before, after)
     rows = _replace(Feature.objects.filter(version=version), version.model, version, checked)
+    ModelVersion.objects.filter(pk=version.pk).update(schema_revision=F("schema_revision") + 1)
     if changes:
         audit.record("features.changed", version, by=by, now=now, team=version.model.team, changes=changes)
     return rows

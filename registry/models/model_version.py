@@ -46,6 +46,7 @@ class ModelVersion(models.Model):
     status_message = models.TextField(blank=True, default="")
     blocked_reason = models.TextField(blank=True, default="")
     schema_frozen_at = models.DateTimeField(null=True)
+    schema_revision = models.PositiveIntegerField(default=0)  # grows whenever its list of features is written
     client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several versions without a key)
     client_body_sha = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
