@@ -12,6 +12,7 @@ urlpatterns = [
     path("alerts/<uuid:alert_id>/unacknowledge/", alerts.alert_unacknowledge, name="alert-unacknowledge"),
     path("runs/", runs.run_list, name="run-list"),
     path("runs/<uuid:run_id>/", runs.run_detail, name="run-detail"),
+    path("runs/<uuid:run_id>/measurements.csv", runs.run_csv, name="run-csv"),
     path("runs/<uuid:run_id>/again/", runs.run_again, name="run-again"),
     path("models/<slug:slug>/health/", models.model_health, name="model-health"),
     path("models/<slug:slug>/alerts/", models.model_alerts, name="model-alerts"),

@@ -1,9 +1,9 @@
 """CSV that a spreadsheet opens without running anything in it."""
 
 import csv
-import io
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 
 # What a spreadsheet takes for a formula, after spaces and quotes, also in full-width forms.
@@ -13,11 +13,15 @@ _PLAIN_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?\Z")
 
 def document(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A CSV document with a header line (RFC 4180)."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\r\n")
-    writer.writerow(columns)
-    writer.writerows([cell(value) for value in row] for row in rows)
-    return lines.getvalue()
+    return "".join(lines(columns, rows))
+
+
+def lines(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """The lines of a CSV document one by one, header first."""
+    writer = csv.writer(_Echo(), lineterminator="\r\n")
+    yield writer.writerow(columns)
+    for row in rows:
+        yield writer.writerow([cell(value) for value in row])
 
 
 def cell(value: object) -> str:
@@ -28,7 +32,21 @@ def cell(value: object) -> str:
     """
     if value is None:
         return ""
+    text = plain(value)
+    return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.match(text) else text
+
+
+def plain(value: object) -> str:
+    """A value as text: times in UTC with Z, booleans and objects as JSON."""
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    text = str(value)
-    return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.match(text) else text
+    if isinstance(value, bool | dict | list):
+        return json.dumps(value, ensure_ascii=False, sort_keys=True)
+    return str(value)
+
+
+class _Echo:
+    """A file that hands every line back instead of keeping it."""
+
+    def write(self, text: str) -> str:
+        return text

@@ -1,14 +1,11 @@
 """Measurements as files: the same rows and names as the API, one measurement a line."""
 
-import csv
-import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
+from mlops_portal.kit import sheets
 from mlops_portal.kit.errors import Invalid
 from monitoring.models import Measurement
 
@@ -41,9 +38,6 @@ COLUMNS: dict[str, str] = {  # name in the file: field of the measurement
     "rank": "rank",
     "details": "details",
 }
-# What a spreadsheet takes for a formula, after spaces and quotes, also in full-width forms.
-_FORMULA = re.compile("^[\\s\"']*[=+\\-@\t\r\uff1d\uff0b\uff0d\uff20]")
-_PLAIN_NUMBER = re.compile(r"^-?\d+(\.\d+)?([eE][+-]?\d+)?$")
 
 
 class QueryTooLarge(Invalid):
@@ -65,38 +59,7 @@ def tuples(rows: QuerySet[Measurement]) -> Iterator[tuple[Any, ...]]:
 
 def csv_lines(rows: QuerySet[Measurement]) -> Iterator[str]:
     """The lines of a CSV file, header first. A cell a spreadsheet would run as a formula gets a leading '."""
-    writer = csv.writer(_Echo(), lineterminator="\r\n")
-    yield writer.writerow(COLUMNS)
-    for row in tuples(rows):
-        yield writer.writerow([cell(value) for value in row])
-
-
-def cell(value: Any) -> str:
-    """A value as the text of a CSV cell; what is missing is empty.
-
-    >>> cell("=1+1"), cell("-0.5"), cell(None), cell("plain")
-    ("'=1+1", '-0.5', '', 'plain')
-    """
-    if value is None:
-        return ""
-    text = plain(value)
-    return f"'{text}" if _FORMULA.match(text) and not _PLAIN_NUMBER.match(text) else text
-
-
-def plain(value: Any) -> str:
-    """A value as text: times in UTC with Z, booleans and objects as JSON."""
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, bool | dict | list):
-        return json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return str(value)
-
-
-class _Echo:
-    """A file that hands every line back instead of keeping it."""
-
-    def write(self, text: str) -> str:
-        return text
+    return sheets.lines(tuple(COLUMNS), tuples(rows))
 
 
 def names() -> Sequence[str]:

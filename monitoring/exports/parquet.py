@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from django.db.models import QuerySet
 
-from monitoring.exports import columns, plain, tuples
+from mlops_portal.kit.sheets import plain
+from monitoring.exports import columns, tuples
 from monitoring.models import Measurement
 
 _TIME = pa.timestamp("us", tz="UTC")

@@ -5,14 +5,14 @@ from uuid import UUID
 
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.http import HttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.views.decorators.http import require_POST, require_safe
 
 from mlops_portal.kit import clock
 from mlops_portal.kit.htmx import HtmxRequest, changed, render_page
-from monitoring import reports, runs
-from monitoring.models import Monitor, Run
+from monitoring import exports, reports, runs
+from monitoring.models import Measurement, Monitor, Run
 from monitoring.stats.results import WORST_FIRST
 from registry import permissions
 from registry.models import RegisteredModel
@@ -57,6 +57,17 @@ def run_detail(request: HtmxRequest, run_id: UUID) -> HttpResponse:
     response = render_page(request, "monitoring/run_detail.html", context, partials={"run-state"})
     if request.htmx.target == "run-state" and run.state not in OPEN_STATES:
         response.status_code = STOP_POLLING
+    return response
+
+
+@require_safe
+@login_required
+def run_csv(request: HtmxRequest, run_id: UUID) -> StreamingHttpResponse:
+    run = _run(request, run_id)
+    rows = Measurement.objects.filter(run=run).order_by("pk")
+    response = StreamingHttpResponse(exports.csv_lines(rows), content_type="text/csv; charset=utf-8")
+    name = f"{run.model.slug}-{run.monitor.slug}-{run.window_end:%Y-%m-%d}-r{run.revision}.csv"
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from django.test import Client
 
+from mlops_portal.kit import sheets
 from monitoring import exports
 from monitoring.models import Measurement, Monitor
 from monitoring.stats.results import Verdict
@@ -207,11 +208,11 @@ class TestExport:
 
     @pytest.mark.parametrize("text", ["=1", "+1+1", " @x", "-x", "\t=x", "＝1", '"=1', "\r=1"])
     def test_every_way_to_begin_a_formula_is_defused(self, text: str) -> None:
-        assert exports.cell(text) == f"'{text}"
+        assert sheets.cell(text) == f"'{text}"
 
     @pytest.mark.parametrize("text", ["a=b", "-1.5", "1e-9", "region=EU", ""])
     def test_plain_texts_and_numbers_stay(self, text: str) -> None:
-        assert exports.cell(text) == text
+        assert sheets.cell(text) == text
 
     def test_parquet_keeps_types(self, measured: Monitor, reader: Client) -> None:
         answer = reader.get(f"{URL}/export", {"format": "parquet"})
