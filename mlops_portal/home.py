@@ -1,6 +1,7 @@
 """Pages that compose all apps: the fleet, and search."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
@@ -10,9 +11,13 @@ from django.views.decorators.http import require_safe
 from mlops_portal import searching
 from mlops_portal.kit import clock
 from mlops_portal.kit.htmx import HtmxRequest, render_page
+from mlops_portal.templatetags.portal import VERDICTS
 from monitoring import reports
+from monitoring.reports.fleet import Todo
 from monitoring.stats.results import WORST_FIRST
 from registry.models import Team
+
+SHOWN_TODO = 7
 
 
 @require_safe
@@ -26,13 +31,25 @@ def fleet(request: HtmxRequest) -> HttpResponse:
     tally = Counter(row.worst or "no_data" for row in shown)
     context = {
         "rows": shown,
-        "todo": reports.needs_now(request.user, shown, now=now),
+        **_waiting(reports.needs_now(request.user, shown, now=now)),
         "tallies": [(verdict.value, tally[verdict]) for verdict in WORST_FIRST if tally[verdict]],
         "team_options": teams if len(teams) > 1 else [],
-        "legend": [verdict.value for verdict in WORST_FIRST],
+        "legend": VERDICTS.values(),
         "may_register": Team.objects.visible_to(request.user).exists(),
     }
     return render_page(request, "portal/fleet.html", context, partials={"fleet-rows", "todo"})
+
+
+def _waiting(todo: Sequence[Todo]) -> dict[str, object]:
+    """The first seven of what waits, and how many there are."""
+    urgent = sum(item.tone == "bad" for item in todo)
+    return {
+        "todo": todo[:SHOWN_TODO],
+        "urgent": urgent,
+        "urgent_words": f"{urgent} urgent",
+        "todo_others": len(todo) - urgent,
+        "todo_hidden": max(0, len(todo) - SHOWN_TODO),
+    }
 
 
 @require_safe

@@ -8,15 +8,25 @@ from django.conf import settings
 
 @dataclass(frozen=True, slots=True)
 class MetricWords:
-    """How a metric is written: its name inside a sentence and the unit of `kit.wording` ("%" takes a share)."""
+    """How a metric is written: its name inside a sentence and the unit of `kit.wording` ("%" takes a share).
+
+    short: the name where there is little room. is_error: less is better, so its limit lies above the reference.
+    """
 
     name: str
     unit: str = ""
+    short: str = ""
+    is_error: bool = False
 
     @property
     def title(self) -> str:
         """The name at the start of a sentence or in a table."""
         return self.name[:1].upper() + self.name[1:]
+
+    @property
+    def brief(self) -> str:
+        """The name for a table cell."""
+        return self.short or self.name
 
 
 _KNOWN: Mapping[str, MetricWords] = {
@@ -41,9 +51,9 @@ _KNOWN: Mapping[str, MetricWords] = {
     "near_threshold_share": MetricWords("share near the threshold", "%"),
     "mean_score": MetricWords("mean score"),
     "auc": MetricWords("AUC"),
-    "ap": MetricWords("average precision"),
-    "log_loss": MetricWords("log loss"),
-    "brier": MetricWords("Brier score"),
+    "ap": MetricWords("average precision", short="AP"),
+    "log_loss": MetricWords("log loss", is_error=True),
+    "brier": MetricWords("Brier score", short="Brier", is_error=True),
     "precision": MetricWords("precision", "%"),
     "recall": MetricWords("recall", "%"),
     "specificity": MetricWords("specificity", "%"),
@@ -52,19 +62,19 @@ _KNOWN: Mapping[str, MetricWords] = {
     "macro_f1": MetricWords("macro F1"),
     "mcc": MetricWords("MCC"),
     "kappa": MetricWords("kappa"),
-    "mae": MetricWords("mean absolute error"),
-    "rmse": MetricWords("root mean squared error"),
-    "medae": MetricWords("median absolute error"),
-    "mape": MetricWords("mean absolute percentage error", "%"),
-    "wape": MetricWords("weighted absolute percentage error", "%"),
-    "bias": MetricWords("mean error"),
+    "mae": MetricWords("mean absolute error", short="MAE", is_error=True),
+    "rmse": MetricWords("root mean squared error", short="RMSE", is_error=True),
+    "medae": MetricWords("median absolute error", short="MedAE", is_error=True),
+    "mape": MetricWords("mean absolute percentage error", "%", short="MAPE", is_error=True),
+    "wape": MetricWords("weighted absolute percentage error", "%", short="WAPE", is_error=True),
+    "bias": MetricWords("mean error", short="bias", is_error=True),
     "r2": MetricWords("R²"),
-    "ndcg_k": MetricWords("NDCG at 10"),
-    "map_k": MetricWords("MAP at 10"),
-    "recall_k": MetricWords("recall at 10", "%"),
-    "hit_k": MetricWords("hit rate at 10", "%"),
-    "mrr": MetricWords("mean reciprocal rank"),
-    "ece": MetricWords("calibration error"),
+    "ndcg_k": MetricWords("NDCG at 10", short="NDCG"),
+    "map_k": MetricWords("MAP at 10", short="MAP"),
+    "recall_k": MetricWords("recall at 10", "%", short="recall"),
+    "hit_k": MetricWords("hit rate at 10", "%", short="hit rate"),
+    "mrr": MetricWords("mean reciprocal rank", short="MRR"),
+    "ece": MetricWords("calibration error", short="ECE", is_error=True),
     "latency_p50": MetricWords("p50 latency", "ms"),
     "latency_p95": MetricWords("p95 latency", "ms"),
     "latency_p99": MetricWords("p99 latency", "ms"),

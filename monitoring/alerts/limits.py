@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from monitoring.metrics import words
 from monitoring.models import Measurement
 from monitoring.stats.results import Verdict
 
@@ -35,8 +36,15 @@ def lines(one: Measurement, config: Mapping[str, Any]) -> tuple[Line, ...]:
     if one.base_value is None:
         return ()
     step = one.threshold * (abs(one.base_value) if one.check_key in RELATIVE else 1.0)
-    is_floor = bool(one.gap) and one.value is not None and one.value < one.base_value
+    is_floor = _is_floor(one)
     return (Line(one.base_value - step if is_floor else one.base_value + step, is_floor=is_floor),)
+
+
+def _is_floor(one: Measurement) -> bool:
+    """Whether the bad side lies below; of a skill also while all is well."""
+    if one.check_key == "performance":
+        return not words(one.metric).is_error
+    return bool(one.gap) and one.value is not None and one.base_value is not None and one.value < one.base_value
 
 
 def crossed(one: Measurement, config: Mapping[str, Any]) -> float | None:

@@ -42,9 +42,14 @@ CHECK = Check(KEY, measure)
 
 
 def _score(version: VersionWindow, reference: Profile, current: Profile, config: OutputDrift) -> Iterator[Finding]:
-    if current.grid.score is not None:
+    if current.grid.score is not None and _has_scores(reference, current):
         bins = [profile.score_headline() for profile in (reference, current, version.judged or current)]
         yield _shape(version, "score", bins, current.grid.score.labels, config)
+
+
+def _has_scores(*profiles: Profile) -> bool:
+    """Return whether any side knows a score; a model that only answers with a class is not judged by one."""
+    return any(profile.score is not None and profile.score.n for profile in profiles)
 
 
 def _class_mix(version: VersionWindow, reference: Profile, current: Profile, config: OutputDrift) -> Iterator[Finding]:
@@ -103,7 +108,7 @@ def _longer(version: VersionWindow, value: float | None, n: int) -> dict[str, An
 def _mean_score(version: VersionWindow, reference: Profile, current: Profile, config: OutputDrift) -> Iterator[Finding]:
     """The mean of the score; its change is measured in standard deviations of the reference."""
     before, now = reference.score, current.score
-    if before is None or now is None:
+    if before is None or now is None or not _has_scores(reference, current):
         return
     longer = (version.judged or current).score or now
     effect = _mean_effect(before, longer)

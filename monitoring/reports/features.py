@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from monitoring.alerts.limits import lines
 from monitoring.charts import Bullet, Histogram, Limit, Panel, Point, Series, Spark
 from monitoring.metrics import words
 from monitoring.models import Measurement, Run
@@ -80,8 +81,8 @@ def feature_rows(model: RegisteredModel) -> tuple[Run | None, list[FeatureRow]]:
     ).exclude(feature="")
     for name, value in history.order_by("window_end").values_list("feature", "value"):
         sparks[name].append(value)
-    types, nulls = dtypes(model), null_shares(run)
-    made = [feature_row(one, types, nulls, sparks.get(one.feature)) for one in rows]
+    types, nulls, config = dtypes(model), null_shares(run), run.config.config
+    made = [feature_row(one, types, nulls, config, sparks.get(one.feature)) for one in rows]
     made.sort(key=lambda row: (row.rank or 99, shared.rank(row.verdict), -(row.value or 0.0), row.name))
     return run, made
 
@@ -105,13 +106,15 @@ def feature_report(model: RegisteredModel, name: str) -> FeatureReport | None:
     segments = run.measurements.filter(check_key="input_drift", feature=name).exclude(segment="").order_by("-value")
     defined = Feature.objects.current().filter(model=model, name=name).first()
     return FeatureReport(
-        row=feature_row(newest, dtypes(model), null_shares(run), None),
+        row=feature_row(newest, dtypes(model), null_shares(run), run.config.config),
         run_id=str(run.pk),
         window_end=run.window_end,
-        history=_panel(f"PSI of {name}", "", [one for one in history if one.metric == shared.PSI], limits=True),
+        history=_panel(
+            f"PSI of {name}", "", [one for one in history if one.metric == shared.PSI], _limits(newest, run)
+        ),
         nulls=_panel("Share of nulls", "%", [one for one in history if one.metric != shared.PSI]),
         evidence=_evidence(newest),
-        segments=tuple(_segment(one) for one in segments),
+        segments=tuple(_segment(one, run.config.config) for one in segments),
         description=defined.description if defined else "",
         privacy=defined.get_privacy_display().lower() if defined else "not registered",
     )
@@ -141,16 +144,17 @@ def feature_row(
     one: Measurement,
     types: Mapping[str, tuple[str, bool]],
     nulls: Mapping[str, float | None],
-    history: Sequence[float | None] | None,
+    config: Mapping[str, Any],
+    history: Sequence[float | None] | None = None,
 ) -> FeatureRow:
-    """One feature as the pages show it."""
+    """One feature as the pages show it. config: what its run was asked to measure."""
     details = one.details
     dtype, is_segment = types.get(one.feature, ("", False))
     histogram = _histogram(details)
     spark = None
     if history and len(history) > 1:
         label = f"PSI of {one.feature}, last {len(history)} windows: now {shared.said(one)}"
-        spark = Spark(tuple(history), DRIFT, label, one.verdict)
+        spark = Spark(tuple(history), _hard(one, config), label, one.verdict)
     return FeatureRow(
         name=one.feature,
         dtype=dtype,
@@ -164,7 +168,7 @@ def feature_row(
         rank=one.rank,
         null_share=nulls.get(one.feature),
         sentence=_sentence(one, histogram),
-        bullet=_bullet(one),
+        bullet=_bullet(one, config),
         histogram=histogram,
         spark=spark,
         is_segment=is_segment,
@@ -182,19 +186,31 @@ def dtypes(model: RegisteredModel) -> dict[str, tuple[str, bool]]:
 def _newest_run(model: RegisteredModel) -> Run | None:
     return (
         Run.objects.filter(model=model, is_latest=True, state=Run.State.DONE, monitor__slug="inputs-training")
-        .select_related("monitor")
+        .select_related("monitor", "config")
         .order_by("-window_end")
         .first()
     )
 
 
-def _bullet(one: Measurement) -> Bullet:
+def _hard(one: Measurement, config: Mapping[str, Any]) -> float:
+    """Where this feature is called drifted."""
+    found = [line.value for line in lines(one, config) if not line.is_warning]
+    return found[-1] if found else DRIFT
+
+
+def _limits(one: Measurement, run: Run) -> tuple[Limit, ...]:
+    hard = _hard(one, run.config.config)
+    return (Limit(one.threshold or WARN, "warning", "warn"), Limit(hard, "drift at"))
+
+
+def _bullet(one: Measurement, config: Mapping[str, Any]) -> Bullet:
+    hard = _hard(one, config)
     return Bullet(
         one.value,
         noise_floor=one.details.get("floor"),
         warn=one.threshold or WARN,
-        limit=DRIFT,
-        maximum=max(0.5, min((one.value or 0.0) * 1.1, 5.0)),
+        limit=hard,
+        maximum=max(2 * hard, min((one.value or 0.0) * 1.1, 5.0)),
         name=f"PSI of {one.feature}",
         verdict=one.verdict,
     )
@@ -227,10 +243,9 @@ def _sentence(one: Measurement, histogram: Histogram | None) -> str:
     return f"“{histogram.labels[place]}” {verb} from {before:.1%} to {now:.1%} of records.".replace("%", " %")
 
 
-def _panel(title: str, unit: str, rows: Sequence[Measurement], *, limits: bool = False) -> Panel:
+def _panel(title: str, unit: str, rows: Sequence[Measurement], limits: tuple[Limit, ...] = ()) -> Panel:
     points = tuple(Point(one.window_end, one.value, one.low, one.high, one.n, one.verdict) for one in rows)
-    drawn = (Limit(WARN, "warning", "warn"), Limit(DRIFT, "drift at")) if limits else ()
-    return Panel(title, unit, (Series(points),), drawn)
+    return Panel(title, unit, (Series(points),), limits)
 
 
 def _evidence(one: Measurement) -> tuple[tuple[str, str], ...]:
@@ -238,5 +253,5 @@ def _evidence(one: Measurement) -> tuple[tuple[str, str], ...]:
     return tuple((words(metric).title, f"{value:.4g}") for metric, value in stored.items() if value is not None)
 
 
-def _segment(one: Measurement) -> SegmentRow:
-    return SegmentRow(one.segment, one.value, one.n, one.verdict, _bullet(one))
+def _segment(one: Measurement, config: Mapping[str, Any]) -> SegmentRow:
+    return SegmentRow(one.segment, one.value, one.n, one.verdict, _bullet(one, config))

@@ -22,7 +22,7 @@ from registry.models import RegisteredModel, Viewer
 SPARK_DAYS = 28
 WATCHED_DAYS = 21  # a model is watched for three weeks after its launch
 SILENT_AFTER = timedelta(hours=24)
-SHOWN_TODO = 7
+MOST_ALERTS, MOST_REFERENCES = 50, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,20 +91,25 @@ def fleet_rows(viewer: Viewer, *, now: datetime) -> list[FleetRow]:
     )
     facts = _facts({model.pk: model for model in models})
     rows = [_row(model, facts, now) for model in models]
-    rows.sort(key=lambda row: (-row.open_alerts, shared.rank(row.worst), row.name.lower()))
+    rows.sort(key=_urgency)
     return rows
 
 
+def _urgency(row: FleetRow) -> tuple[bool, int, int, str]:
+    """A sort key: critical alerts, then open ones, then the verdict, then the name."""
+    return (row.worst_alert != Alert.Severity.CRITICAL, -row.open_alerts, shared.rank(row.worst), row.name.lower())
+
+
 def needs_now(viewer: Viewer, rows: Sequence[FleetRow], *, now: datetime) -> list[Todo]:
-    """At most seven things that wait for a person, the costliest to leave first: alerts, silence, failed references."""
-    alerts = Alert.objects.visible_to(viewer).open().filter(acknowledged_at=None).for_list()[:50]
+    """What waits for a person, the costliest to leave first: alerts (50 at most), silence, failed references."""
+    alerts = Alert.objects.visible_to(viewer).open().filter(acknowledged_at=None).for_list()[:MOST_ALERTS]
     severity = [Alert.Severity.CRITICAL, Alert.Severity.WARNING, Alert.Severity.INFO]
     ordered = sorted(alerts, key=lambda alert: (severity.index(Alert.Severity(alert.severity)), alert.since_at))
     todo = [_alert_todo(alert) for alert in ordered]
     todo += [_silent_todo(row, now - row.last_record_at) for row in rows if row.last_record_at and _is_silent(row, now)]
     failed = Reference.objects.visible_to(viewer).filter(state=Reference.State.FAILED).select_related("version__model")
-    todo += [_reference_todo(reference) for reference in failed[:SHOWN_TODO]]
-    return todo[:SHOWN_TODO]
+    todo += [_reference_todo(reference) for reference in failed[:MOST_REFERENCES]]
+    return todo
 
 
 def _alert_todo(alert: Alert) -> Todo:
@@ -224,7 +229,7 @@ def _sparks(
         metric = shared.MAIN_METRIC[models[model].task]
         condition |= Q(model=model, metric=metric, window_end__gt=end - timedelta(days=SPARK_DAYS), window_end__lte=end)
     rows = Measurement.objects.filter(condition, is_latest=True, feature="", segment="").order_by("window_end", "pk")
-    return _grouped(rows.only("model_id", "metric", "value", "window_end", "verdict", "threshold", "base_value"))
+    return _grouped(rows.only("model_id", "metric", "value", "window_end", "verdict", "n"))
 
 
 def _alerts(models: Mapping[UUID, RegisteredModel]) -> dict[UUID, tuple[int, str]]:
@@ -255,11 +260,11 @@ def _row(model: RegisteredModel, facts: _Facts, now: datetime) -> FleetRow:
         weeks=_three(facts.weeks.get(model.pk)),
         inputs=_inputs_cell(model, facts),
         outputs=_outputs_cell(whole),
-        performance=_metric_cell(whole.get(shared.MAIN_METRIC[model.task]), named=True),
+        performance=_metric_cell(shared.leading_performance(whole, model.task), named=True),
         latency=_metric_cell(whole.get(shared.P95)),
         cost=_metric_cell(whole.get(shared.COST)),
         volume=_volume_cell(whole.get(shared.VOLUME)),
-        spark=_spark(model, facts.sparks.get(model.pk, ())),
+        spark=_spark(facts.sparks.get(model.pk, ())),
         last_record_at=traffic["newest_at"] if traffic else None,
         open_alerts=open_alerts,
         worst_alert=severity,
@@ -296,20 +301,20 @@ def _outputs_cell(whole: Mapping[str, Measurement]) -> Cell:
     found = [one for one in whole.values() if one.check_key == "output_drift"]
     if not found:
         return shared.NO_DATA
-    leading = min(found, key=lambda one: shared.rank(one.verdict))
+    leading = min(found, key=shared.urgency)
     if leading.verdict == Verdict.ok:
         return Cell(Verdict.ok, "stable")
     if leading.value is None:
         return Cell(leading.verdict, shared.reason_words(leading.reason))
     return Cell(
-        leading.verdict, f"{words(leading.metric).name} {shared.said(leading)}", title=shared.certainty(leading)
+        leading.verdict, f"{words(leading.metric).brief} {shared.said(leading)}", title=shared.certainty(leading)
     )
 
 
 def _metric_cell(one: Measurement | None, *, named: bool = False) -> Cell:
     if one is None:
         return shared.NO_DATA
-    short = f"{words(one.metric).name} {shared.said(one)}" if named and one.value is not None else shared.said(one)
+    short = f"{words(one.metric).brief} {shared.said(one)}" if named and one.value is not None else shared.said(one)
     sub = ""
     if named and one.low is not None and one.high is not None:
         sub = wording.interval(one.low, one.high, words(one.metric).unit, like=one.value)
@@ -322,10 +327,10 @@ def _volume_cell(one: Measurement | None) -> Cell:
     return Cell(one.verdict, f"{wording.about(one.value)} a day")
 
 
-def _spark(model: RegisteredModel, rows: Sequence[Measurement]) -> Spark | None:
-    if len(rows) < 2:
+def _spark(rows: Sequence[Measurement]) -> Spark | None:
+    windows = shared.largest(rows)
+    if len(windows) < 2:
         return None
-    last = rows[-1]
-    name = words(last.metric).title
-    label = f"{name}, last {len(rows)} windows: now {shared.said(last)}"
-    return Spark(tuple(row.value for row in rows), label=label, verdict=last.verdict)
+    last = windows[-1]
+    label = f"{words(last.metric).title}, last {len(windows)} windows: now {shared.said(last)}"
+    return Spark(tuple(row.value for row in windows), label=label, verdict=last.verdict)

@@ -4,15 +4,19 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
 
 from django.db.models import Max, Min
 
 from mlops_portal.kit import wording
+from monitoring.alerts.limits import lines
 from monitoring.charts import Limit, Panel, Point, Series, Timeline, values_table
 from monitoring.charts.data import Role
 from monitoring.metrics import words
 from monitoring.models import Measurement, Run, VersionTraffic
 from monitoring.reports import shared
+from monitoring.reports.features import DRIFT, WARN
 from monitoring.reports.shared import Figure
 from monitoring.stats.results import Verdict
 from registry.models import RegisteredModel
@@ -44,10 +48,12 @@ def health(model: RegisteredModel, *, span: str, now: datetime) -> HealthReport:
         first_at=Min("first_at"), at=Max("newest_at")
     )
     newest = max((run.window_end for run in runs), default=None)
-    timeline = _timeline(model, newest, SPANS[span]) if newest else None
+    whole = shared.by_metric(shared.whole(runs)) if runs else {}
+    leading = shared.leading_performance(whole, model.task)
+    timeline = _timeline(model, newest, SPANS[span], runs, leading) if newest else None
     columns, rows = values_table(timeline) if timeline else ((), ())
     return HealthReport(
-        figures=_figures(model, runs) if runs else (),
+        figures=_figures(runs, whole, leading, model.task) if runs else (),
         timeline=timeline,
         columns=columns,
         rows=rows,
@@ -60,13 +66,14 @@ def health(model: RegisteredModel, *, span: str, now: datetime) -> HealthReport:
     )
 
 
-def _figures(model: RegisteredModel, runs: Sequence[Run]) -> tuple[Figure, ...]:
-    whole = shared.by_metric(shared.whole(runs))
-    main = shared.MAIN_METRIC[model.task]
+def _figures(
+    runs: Sequence[Run], whole: Mapping[str, Measurement], leading: Measurement | None, task: str
+) -> tuple[Figure, ...]:
+    main = leading.metric if leading else shared.MAIN_METRIC[task]
     return (
         _inputs_figure(runs),
         _outputs_figure(whole),
-        _figure(words(main).title, whole.get(main)),
+        _figure(words(main).brief[:1].upper() + words(main).brief[1:], leading),
         _figure("Latency p95", whole.get(shared.P95)),
         _figure("Cost per 1,000", whole.get(shared.COST)),
         _figure("Volume", whole.get(shared.VOLUME), unit="a day"),
@@ -89,7 +96,7 @@ def _inputs_figure(runs: Sequence[Run]) -> Figure:
         str(len(moved)),
         f"of {len(features)} moved",
         shared.worst(verdict for _, verdict, _ in rows),
-        note=f"most: {leading}" if leading else "",
+        note=f"most: {leading}" if leading and moved else "",
     )
 
 
@@ -97,11 +104,11 @@ def _outputs_figure(whole: Mapping[str, Measurement]) -> Figure:
     found = {metric: one for metric, one in whole.items() if one.check_key == "output_drift"}
     if not found:
         return Figure("Outputs", "no data", verdict=Verdict.no_data)
-    leading = min(found.values(), key=lambda one: (shared.rank(one.verdict), one.metric != shared.PSI))
+    leading = min(found.values(), key=lambda one: (*shared.urgency(one), one.metric != shared.PSI))
     return Figure(
         "Outputs",
         shared.said(leading),
-        words(leading.metric).name if leading.value is not None else "",
+        words(leading.metric).brief if leading.value is not None else "",
         leading.verdict,
         note=_against(leading),
     )
@@ -123,23 +130,26 @@ def _against(one: Measurement) -> str:
     if one.low is not None:
         return shared.certainty(one)
     if one.base_value:
-        return f"before {wording.quantity(one.base_value, words(one.metric).unit)}"
+        return f"usual {wording.quantity(one.base_value, words(one.metric).unit)}"
     return f"n = {wording.count(one.n)}"
 
 
-def _timeline(model: RegisteredModel, end: datetime, days: int) -> Timeline:
+def _timeline(
+    model: RegisteredModel, end: datetime, days: int, runs: Sequence[Run], leading: Measurement | None
+) -> Timeline:
     start = end - timedelta(days=days)
     main = shared.MAIN_METRIC[model.task]
+    skills = (main, leading.metric) if leading and leading.metric != main else (main,)
     rows = Measurement.objects.filter(
         model=model, is_latest=True, segment="", window_end__gt=start, window_end__lte=end
     ).order_by("window_end")
-    drift = (
+    drift = (  # the distance of the feature that moved most
         rows.filter(check_key="input_drift", metric=shared.PSI)
         .exclude(feature="")
         .values("window_end")
         .annotate(value=Max("value"), n=Max("n"))
     )
-    wanted = [main, shared.P95, shared.P99, shared.COST, shared.VOLUME, shared.PSI]
+    wanted = [*skills, shared.P95, shared.P99, shared.COST, shared.VOLUME, shared.PSI]
     series: dict[str, list[Measurement]] = defaultdict(list)
     for one in rows.filter(feature="", metric__in=wanted):
         series[one.metric].append(one)
@@ -150,50 +160,78 @@ def _timeline(model: RegisteredModel, end: datetime, days: int) -> Timeline:
         start=max(start, first - timedelta(days=1)),
         end=end,
         step=timedelta(days=1),
-        panels=_panels(main, inputs, series),
+        panels=_panels(skills, inputs, series, _configs(runs)),
         immature_from=_immature_from(series[main]),
     )
 
 
-def _panels(main: str, inputs: Series, series: Mapping[str, list[Measurement]]) -> tuple[Panel, ...]:
-    latency_limit = next((one.threshold for one in reversed(series[shared.P95]) if one.threshold), None)
+def _configs(runs: Sequence[Run]) -> dict[UUID, Mapping[str, Any]]:
+    """What each of the newest runs was asked to measure."""
+    return {run.pk: run.config.config for run in runs}
+
+
+def _panels(
+    skills: Sequence[str],
+    inputs: Series,
+    series: Mapping[str, list[Measurement]],
+    configs: Mapping[UUID, Mapping[str, Any]],
+) -> tuple[Panel, ...]:
     panels = [
-        Panel(
-            "Input drift",
-            "",
-            _both(inputs, _line(series[shared.PSI], "second", "scores")),
-            (Limit(0.1, "warning", "warn"), Limit(0.25, "drift at")),
-        ),
-        Panel(
-            words(main).title,
-            words(main).unit,
-            (_line(series[main]),),
-            starts_at_zero=main == "mae.1",
-            needs_labels=True,
-        ),
+        Panel("Input drift", "", _both(inputs, _line(series[shared.PSI], "second", "scores")), _drift_limits(configs)),
+        *(_skill_panel(metric, series[metric], configs) for metric in skills),
         Panel(
             "Latency p95",
             "ms",
             _both(_line(series[shared.P95]), _line(series[shared.P99], "second", "p99")),
-            (Limit(latency_limit, "p95 limit"),) if latency_limit else (),
+            _limits(series[shared.P95], configs),
         ),
-        Panel("Cost per 1,000", words(shared.COST).unit, (_line(series[shared.COST]),)),
+        Panel(
+            "Cost per 1,000",
+            words(shared.COST).unit,
+            (_line(series[shared.COST]),),
+            _limits(series[shared.COST], configs),
+        ),
         Panel("Volume", "a day", (_line(series[shared.VOLUME]),)),
     ]
     return tuple(panel for panel in panels if any(line.points for line in panel.series))
 
 
+def _skill_panel(metric: str, rows: Sequence[Measurement], configs: Mapping[UUID, Mapping[str, Any]]) -> Panel:
+    said = words(metric)
+    return Panel(
+        said.title,
+        said.unit,
+        (_line(rows),),
+        _limits(rows, configs),
+        starts_at_zero=said.is_error,
+        needs_labels=True,
+    )
+
+
+def _drift_limits(configs: Mapping[UUID, Mapping[str, Any]]) -> tuple[Limit, ...]:
+    """The thresholds of the monitor that looks at inputs; features may have their own."""
+    asked = (config.get("checks", {}).get("input_drift") for config in configs.values())
+    found = next((check for check in asked if check), {})
+    return (Limit(found.get("warn", WARN), "warning", "warn"), Limit(found.get("drift", DRIFT), "drift at"))
+
+
+def _limits(rows: Sequence[Measurement], configs: Mapping[UUID, Mapping[str, Any]]) -> tuple[Limit, ...]:
+    """What the newest measurement is held against, where a chart can show it."""
+    if not rows:
+        return ()
+    newest = shared.largest(rows)[-1]
+    return tuple(
+        Limit(line.value, "floor" if line.is_floor else "limit", "warn" if line.is_warning else "bad", line.is_floor)
+        for line in lines(newest, configs.get(newest.run_id, {}))
+    )
+
+
 def _both(first: Series, second: Series) -> tuple[Series, ...]:
-    return (first, second) if second.points else (first,)
+    return (first, second) if any(point.value is not None for point in second.points) else (first,)
 
 
 def _line(rows: Sequence[Measurement], role: Role = "current", name: str = "") -> Series:
-    """One point a window; where several versions or endpoints served, the one with most records."""
-    largest: dict[datetime, Measurement] = {}
-    for one in rows:
-        if one.window_end not in largest or one.n > largest[one.window_end].n:
-            largest[one.window_end] = one
-    points = (Point(at, one.value, one.low, one.high, one.n, one.verdict) for at, one in largest.items())
+    points = (Point(one.window_end, one.value, one.low, one.high, one.n, one.verdict) for one in shared.largest(rows))
     return Series(tuple(points), role, name)
 
 

@@ -54,7 +54,7 @@ class RunReport:
 def run_report(run: Run) -> RunReport:
     """Everything the page shows of one run, from its stored measurements. At most nine queries."""
     types, nulls = dtypes(run.model), null_shares(run)
-    features = [feature_row(one, types, nulls, None) for one in drift_rows(run)]
+    features = [feature_row(one, types, nulls, run.config.config) for one in drift_rows(run)]
     features.sort(key=lambda row: (row.rank or 99, -(row.value or 0.0), row.name))
     rows = list(run.measurements.exclude(check_key="input_drift", segment="").select_related("version"))
     measured = [one for one in rows if not one.segment]

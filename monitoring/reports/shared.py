@@ -1,6 +1,6 @@
 """What several reports read and say alike."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -53,6 +53,7 @@ class Cell:
     sub: str = ""
 
 
+UNJUDGED = frozenset({Verdict.no_data, Verdict.insufficient})
 NO_DATA = Cell(Verdict.no_data, "no data")
 
 
@@ -83,12 +84,14 @@ def certainty(one: Measurement) -> str:
 
 
 def newest_runs(models: Sequence[UUID]) -> list[Run]:
-    """The newest judged run of each monitor of the models, in two queries."""
+    """The newest judged run of each monitor of the models with its configuration, in two queries."""
     judged = Run.objects.filter(monitor=OuterRef("pk"), is_latest=True, state__in=[Run.State.DONE, Run.State.NO_DATA])
     newest = Monitor.objects.filter(model__in=models).values_list(
         Subquery(judged.order_by("-window_end").values("pk")[:1]), flat=True
     )
-    return list(Run.objects.filter(pk__in=[pk for pk in newest if pk]).select_related("monitor"))
+    return list(
+        Run.objects.filter(pk__in=[pk for pk in newest if pk]).select_related("monitor", "config").defer("inputs")
+    )
 
 
 def whole(runs: Iterable[Run]) -> QuerySet[Measurement]:
@@ -100,9 +103,30 @@ def by_metric(rows: Iterable[Measurement]) -> dict[str, Measurement]:
     """The worst measurement of each metric: of several versions or endpoints that which needs a look."""
     found: dict[str, Measurement] = {}
     for one in rows:
-        if one.metric not in found or rank(one.verdict) < rank(found[one.metric].verdict):
+        if one.metric not in found or urgency(one) < urgency(found[one.metric]):
             found[one.metric] = one
     return found
+
+
+def urgency(one: Measurement) -> tuple[bool, int]:
+    """A sort key: what was judged first, the worst of it leading; what could not be judged hides nothing."""
+    return (one.verdict in UNJUDGED, rank(one.verdict))
+
+
+def leading_performance(whole: Mapping[str, Measurement], task: str) -> Measurement | None:
+    """The main metric of the task, unless another one is worse off."""
+    main = MAIN_METRIC[task]
+    found = [one for one in whole.values() if one.check_key == "performance"]
+    return min(found, key=lambda one: (*urgency(one), one.metric != main, one.metric), default=None)
+
+
+def largest(rows: Iterable[Measurement]) -> list[Measurement]:
+    """One measurement a window, in the order given: of several versions or endpoints that with most records."""
+    found: dict[datetime, Measurement] = {}
+    for one in rows:
+        if one.window_end not in found or one.n > found[one.window_end].n:
+            found[one.window_end] = one
+    return list(found.values())
 
 
 def rank(verdict: str) -> int:

@@ -21,7 +21,8 @@ from registry.permissions import Permission
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def reference_upload(request: HtmxRequest, slug: str) -> HttpResponse:
-    model = get_object_or_404(RegisteredModel.objects.visible_to(request.user).live().select_related("team"), slug=slug)
+    models = RegisteredModel.objects.visible_to(request.user).live().select_related("team", "owner")
+    model = get_object_or_404(models, slug=slug)
     ruling = permissions.ruling(request.user, Permission.MONITOR_EDIT, model.team)
     form = ReferenceForm(request.POST or None, request.FILES or None, model=model)
     if request.method == "POST":
