@@ -116,7 +116,7 @@ def _alert_todo(alert: Alert) -> Todo:
     tones = {Alert.Severity.CRITICAL: "bad", Alert.Severity.WARNING: "warn", Alert.Severity.INFO: "info"}
     return Todo(
         tone=tones[Alert.Severity(alert.severity)],
-        subject=alert.model.name,
+        subject=f"{alert.model.name}:",
         sentence=alert.summary,
         facts=(f"since {wording.moment(alert.since_at)}", alert.get_family_display().lower()),
         url=reverse("monitoring:alert-detail", args=[alert.pk]),

@@ -40,6 +40,7 @@ class RunReport:
     top: tuple[FeatureRow, ...]
     others: tuple[FeatureRow, ...]
     measured: tuple[MeasuredRow, ...]
+    quiet: tuple[MeasuredRow, ...]  # qualities of single features that are all well
     segments: tuple[MeasuredRow, ...]
     segment_metric: str
     verdicts: Mapping[str, int]
@@ -65,7 +66,8 @@ def run_report(run: Run) -> RunReport:
         figures=_figures(run, features, measured),
         top=tuple(row for row in features if row.rank),
         others=tuple(row for row in features if not row.rank),
-        measured=tuple(_measured(one) for one in sorted(measured, key=_order)),
+        measured=tuple(_measured(one) for one in sorted(measured, key=_order) if not _is_quiet(one)),
+        quiet=tuple(_measured(one) for one in sorted(measured, key=_order) if _is_quiet(one)),
         segments=_segments(segments),
         segment_metric=words(segments[0].metric).title if segments else "",
         verdicts=Counter([*(row.verdict for row in features), *(one.verdict for one in measured)]),
@@ -73,11 +75,20 @@ def run_report(run: Run) -> RunReport:
         following_id=after,
         older_revisions=tuple((pk, number) for pk, number in revisions if number < run.revision),
         newer=next(((pk, number) for pk, number in revisions if number > run.revision), None),
-        took_s=(run.finished_at - run.started_at) / timedelta(seconds=1)
-        if run.finished_at and run.started_at
-        else None,
+        took_s=_took_s(run),
         is_widened=bool(run.data_start and run.data_start < run.window_start),
     )
+
+
+def _took_s(run: Run) -> float | None:
+    """How long it took; None where it was not timed."""
+    if not run.finished_at or not run.started_at or run.finished_at == run.started_at:
+        return None
+    return (run.finished_at - run.started_at) / timedelta(seconds=1)
+
+
+def _is_quiet(one: Measurement) -> bool:
+    return bool(one.feature) and one.verdict == Verdict.ok
 
 
 def _revisions(run: Run) -> list[tuple[UUID, int]]:
@@ -142,8 +153,17 @@ def _segments(rows: Sequence[Measurement]) -> tuple[MeasuredRow, ...]:
             for value in (one.value, one.low, one.high, one.base_value)
             if value is not None
         ]
-        scales[metric] = (min([0.0, *values]), max([0.0, *values]) or 1.0)
+        scales[metric] = _scale(metric, values)
     return tuple(_measured(one, _whisker(one, *scales[one.metric])) for one in ranked)
+
+
+def _scale(metric: str, values: Sequence[float]) -> tuple[float, float]:
+    """The common scale of a metric's rows; that of an error starts at 0."""
+    low, high = min(values, default=0.0), max(values, default=1.0)
+    if words(metric).is_error:
+        low = min(low, 0.0)
+    margin = (high - low) * 0.05 or 1.0
+    return low - margin, high + margin
 
 
 def _whisker(one: Measurement, minimum: float, maximum: float) -> Whisker:

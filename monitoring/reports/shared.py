@@ -79,7 +79,7 @@ def certainty(one: Measurement) -> str:
     """Interval and sample size: "66–76 %, n = 412"."""
     bounds = ""
     if one.low is not None and one.high is not None:
-        bounds = wording.interval(one.low, one.high, words(one.metric).unit, like=one.value) + ", "
+        bounds = wording.interval(one.low, one.high, words(one.metric).unit, like=one.value or None) + ", "
     return f"{bounds}n = {wording.count(one.n)}"
 
 
