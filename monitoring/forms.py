@@ -37,9 +37,9 @@ class ReferenceForm(forms.Form):
         choice.empty_label = None
         self.fields["file"].widget.attrs["accept"] = ",".join(FORMATS)
 
-    def clean_file(self) -> UploadedFile:
+    def clean_file(self) -> "UploadedFile[Any]":
         """Raises ValidationError naming the limit or the formats taken."""
-        file: UploadedFile = self.cleaned_data["file"]
+        file: UploadedFile[Any] = self.cleaned_data["file"]
         kind = FORMATS.get(PurePath(file.name or "").suffix.lower())
         if kind is None:
             raise forms.ValidationError(f"“{file.name}” is neither .csv nor .parquet; save it as one of them.")

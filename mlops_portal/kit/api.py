@@ -2,14 +2,14 @@
 
 import json
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from django.core import signing
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
 from django.db import DatabaseError, OperationalError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, negotiation, parsers, renderers
 from rest_framework.pagination import BasePagination
@@ -124,16 +124,17 @@ class StrictJSON(renderers.JSONRenderer):
 class AlwaysFirst(negotiation.BaseContentNegotiation):
     """The API answers JSON whatever Accept says; the body's type must be one we take."""
 
-    def select_parser(self, request: Request, parsers: Sequence[Any]) -> Any | None:
+    def select_parser(self, request: Request, parsers: Iterable[Any]) -> Any | None:
         """The parser of the declared type, or None (415)."""
         declared = (request.content_type or "").split(";")[0].strip().lower()
         return next((parser for parser in parsers if parser.media_type == declared), None)
 
     def select_renderer(
-        self, request: Request, renderers: Sequence[Any], format_suffix: str | None = None
+        self, request: Request, renderers: Iterable[Any], format_suffix: str | None = None
     ) -> tuple[Any, str]:
         """Always the first renderer."""
-        return renderers[0], renderers[0].media_type
+        first = next(iter(renderers))
+        return first, first.media_type
 
 
 class StrictParser(parsers.BaseParser):
@@ -225,7 +226,7 @@ class Cursor(BasePagination):
 
     parameters = ("cursor", "limit")
 
-    def paginate_queryset(self, queryset: QuerySet[Any], request: Request, view: Any = None) -> list[Any]:
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> list[Any]:
         """One page after the cursor of the request. Raises Malformed if limit or cursor is not one of ours."""
         fields = [str(name) for name in queryset.query.order_by]
         limit = self._limit(request.query_params.get("limit", str(PAGE_SIZE)))

@@ -2,7 +2,7 @@
 
 import hashlib
 import tempfile
-from typing import Any, BinaryIO
+from typing import IO, Any, cast
 from uuid import UUID
 
 from django.http import HttpRequest
@@ -193,9 +193,9 @@ def _truth(text: str) -> bool:
     return text == "true"
 
 
-def _received(request: Request, file: BinaryIO) -> str:
+def _received(request: Request, file: IO[bytes]) -> str:
     """Copy the body into the file, no more than its format may have, and say the format."""
-    stream: HttpRequest = request.data
+    stream = cast("HttpRequest", request.data)
     declared = (request.content_type or "").split(";")[0].strip().lower()
     file_format = next(parser.file_format for parser in (ParquetBody, CsvBody) if parser.media_type == declared)
     limit, size = references.SIZE_LIMITS[file_format], 0
@@ -208,9 +208,11 @@ def _received(request: Request, file: BinaryIO) -> str:
     return file_format
 
 
-def _same(version: ModelVersion, name: str, file: BinaryIO) -> Reference | None:
+def _same(version: ModelVersion, name: str, file: IO[bytes]) -> Reference | None:
     """The reference that an earlier, identical request made."""
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        digest.update(piece)
     file.seek(0)
-    rows = Reference.objects.filter(version=version, name=name, sha256=digest)
+    rows = Reference.objects.filter(version=version, name=name, sha256=digest.hexdigest())
     return rows.exclude(state=Reference.State.FAILED).select_related("version").first()

@@ -9,9 +9,7 @@ class AlertTransition(models.Model):
     alert = models.ForeignKey("monitoring.Alert", on_delete=models.CASCADE, related_name="transitions")
     at = models.DateTimeField()  # when it was noted
     event_at = models.DateTimeField()  # window end it belongs to
-    verb = models.CharField(
-        max_length=32
-    )  # opened, joined, left, raised, acknowledged, reopened, closed, reminded
+    verb = models.CharField(max_length=32)  # opened, joined, left, raised, acknowledged, reopened, closed, reminded
     by = models.CharField(max_length=128, default="")
     note = models.CharField(max_length=512, default="")
     client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several changes without a key)

@@ -29,9 +29,7 @@ class Chunk(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="chunks")
-    version = models.ForeignKey(
-        "registry.ModelVersion", on_delete=models.CASCADE, null=True, related_name="chunks"
-    )
+    version = models.ForeignKey("registry.ModelVersion", on_delete=models.CASCADE, null=True, related_name="chunks")
     day = models.DateField(null=True)  # UTC day of the predictions; parked outcomes have none
     kind = models.CharField(max_length=16, choices=Kind)
     shadow = models.BooleanField(default=False)
@@ -58,8 +56,7 @@ class Chunk(models.Model):
                 name="one_live_file_per_content",
             ),
             models.CheckConstraint(
-                condition=Q(version__isnull=False)
-                | Q(state__in=["parked", "replaced", "expired", "damaged"]),
+                condition=Q(version__isnull=False) | Q(state__in=["parked", "replaced", "expired", "damaged"]),
                 name="only_parked_chunks_lack_a_version",
             ),
         ]

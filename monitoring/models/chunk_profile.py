@@ -14,9 +14,7 @@ class ChunkProfile(models.Model):
     blob = models.BinaryField()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["chunk", "grid"], name="one_profile_per_chunk_and_grid")
-        ]
+        constraints = [models.UniqueConstraint(fields=["chunk", "grid"], name="one_profile_per_chunk_and_grid")]
 
     def __str__(self) -> str:
         return f"profile of {self.chunk_id}"

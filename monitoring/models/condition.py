@@ -26,9 +26,7 @@ class Condition(models.Model):
     value = models.FloatField(null=True)
     threshold = models.FloatField(null=True)
     verdict = models.CharField(max_length=16, default="")
-    measurement = models.ForeignKey(
-        "monitoring.Measurement", on_delete=models.SET_NULL, null=True, related_name="+"
-    )
+    measurement = models.ForeignKey("monitoring.Measurement", on_delete=models.SET_NULL, null=True, related_name="+")
     unknown_since = models.DateTimeField(null=True)
     dismissed = models.BooleanField(default=False)
     changed_at = models.DateTimeField()

@@ -4,12 +4,10 @@ from django.db import models
 
 
 class HourProfile(models.Model):
-    """One row is what one chunk holds of one hour at one endpoint; blob: latency and cost (`stats.profile.Operations`)."""
+    """One row is what one chunk holds of one hour at one endpoint; blob: `stats.profile.Operations`."""
 
     chunk = models.ForeignKey("monitoring.Chunk", on_delete=models.CASCADE, related_name="hours")
-    version = models.ForeignKey(
-        "registry.ModelVersion", on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    version = models.ForeignKey("registry.ModelVersion", on_delete=models.CASCADE, related_name="+", db_index=False)
     endpoint = models.CharField(max_length=63, default="")
     shadow = models.BooleanField(default=False)
     hour = models.DateTimeField()

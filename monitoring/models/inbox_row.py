@@ -9,9 +9,7 @@ class InboxRow(models.Model):
     """One row holds the accepted items of one batch, compressed. It leaves with the chunk that holds them."""
 
     batch = models.OneToOneField("monitoring.IngestBatch", on_delete=models.CASCADE, related_name="inbox")
-    model = models.ForeignKey(
-        "registry.RegisteredModel", on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="+", db_index=False)
     kind = models.CharField(max_length=16, choices=Kind)
     items = models.PositiveIntegerField()
     codec = models.CharField(max_length=16)

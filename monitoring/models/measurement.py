@@ -25,14 +25,10 @@ class Measurement(models.Model):
     """One row is one metric of one window, feature and segment, with n, interval where there is one, and verdict."""
 
     run = models.ForeignKey("monitoring.Run", on_delete=models.CASCADE, related_name="measurements")
-    model = models.ForeignKey(
-        "registry.RegisteredModel", on_delete=models.CASCADE, related_name="+", db_index=False
-    )
+    model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="+", db_index=False)
     check_key = models.CharField(max_length=32)
     metric = models.CharField(max_length=64)  # metric-definition id: psi.1
-    version = models.ForeignKey(
-        "registry.ModelVersion", on_delete=models.CASCADE, null=True, related_name="+"
-    )
+    version = models.ForeignKey("registry.ModelVersion", on_delete=models.CASCADE, null=True, related_name="+")
     endpoint = models.CharField(max_length=63, default="")
     signal = models.CharField(max_length=32, default="")
     feature = models.CharField(max_length=128, default="")
@@ -69,9 +65,7 @@ class Measurement(models.Model):
                 condition=Q(version=None),
                 name="one_measurement_per_key_of_the_whole_model",
             ),
-            models.CheckConstraint(
-                condition=Q(value__isnull=False) | ~Q(reason=""), name="missing_value_has_a_reason"
-            ),
+            models.CheckConstraint(condition=Q(value__isnull=False) | ~Q(reason=""), name="missing_value_has_a_reason"),
             models.CheckConstraint(
                 condition=Q(low=None) | Q(high=None) | Q(low__lte=F("high")), name="interval_is_ordered"
             ),

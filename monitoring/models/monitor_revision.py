@@ -15,9 +15,7 @@ class MonitorRevision(models.Model):
     created_by = models.CharField(max_length=128)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["monitor", "number"], name="monitor_revisions_are_numbered")
-        ]
+        constraints = [models.UniqueConstraint(fields=["monitor", "number"], name="monitor_revisions_are_numbered")]
 
     def __str__(self) -> str:
         return f"revision {self.number}"

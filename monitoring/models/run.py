@@ -88,9 +88,7 @@ class Run(models.Model):
                 condition=Q(state__in=["planned", "running"]),
                 name="one_open_run_per_window",
             ),
-            models.CheckConstraint(
-                condition=Q(window_end__gt=F("window_start")), name="window_ends_after_it_starts"
-            ),
+            models.CheckConstraint(condition=Q(window_end__gt=F("window_start")), name="window_ends_after_it_starts"),
         ]
         indexes = [
             models.Index(fields=["model", "-window_end"]),
