@@ -20,7 +20,7 @@ class Prepared:
         self._placeholders = tuple(f"placeholder {name}" for name in parameters)
         self._local = threading.local()
 
-    def rows(self, *values: str) -> list[tuple[Any, ...]]:
+    def rows(self, *values: str | int) -> list[tuple[Any, ...]]:
         """The rows for these values, converted as the ORM would convert them."""
         compiler, sql, converters = self._compiled()
         with connection.cursor() as cursor:

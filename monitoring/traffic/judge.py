@@ -211,7 +211,7 @@ def _feature(value: Any, feature: FeatureSpec) -> Any:
     shown = value if feature.privacy == "keep" else None
     if feature.dtype == "boolean":
         if not isinstance(value, bool):
-            _wrong_feature(feature, "true or false", shown, pointer)
+            raise _wrong_feature(feature, "true or false", shown, pointer)
         return value
     if feature.dtype == "timestamp":
         return _moment(value, feature, pointer)
@@ -219,7 +219,7 @@ def _feature(value: Any, feature: FeatureSpec) -> Any:
         return _feature_number(value, feature, pointer, shown)
     text = category(value) if feature.dtype == "category" else value
     if not isinstance(text, str):
-        _wrong_feature(feature, "a text", shown, pointer)
+        raise _wrong_feature(feature, "a text", shown, pointer)
     if "\x00" in text:
         raise Rejected("invalid_character", f"{feature.name} holds U+0000.", pointer, feature=feature.name)
     return text
@@ -233,15 +233,15 @@ def _moment(value: Any, feature: FeatureSpec, pointer: str) -> float:
 
 def _feature_number(value: Any, feature: FeatureSpec, pointer: str, shown: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        _wrong_feature(feature, "a number", shown, pointer)
+        raise _wrong_feature(feature, "a number", shown, pointer)
     number = _double(value)
     if not math.isfinite(number):
         raise Rejected("not_finite", f"{feature.name} is not a finite number.", pointer, feature=feature.name)
     return number
 
 
-def _wrong_feature(feature: FeatureSpec, wanted: str, shown: Any, pointer: str) -> None:
-    raise Rejected("wrong_type", f"{feature.name} must be {wanted}.", pointer, received=shown, feature=feature.name)
+def _wrong_feature(feature: FeatureSpec, wanted: str, shown: Any, pointer: str) -> Rejected:
+    return Rejected("wrong_type", f"{feature.name} must be {wanted}.", pointer, received=shown, feature=feature.name)
 
 
 def _double(value: int | float) -> float:

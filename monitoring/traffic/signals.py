@@ -58,8 +58,12 @@ def settle(
     keep = [fault is None for fault in faults]
     if not any(keep):
         return Settled(None, rejected)
-    group = _grouped(*(list(compress(column, keep)) for column in (rows, observed, hints)), moment)
-    return Settled(group, rejected)
+    rows, times_kept, hints_kept = (
+        list(compress(rows, keep)),
+        list(compress(observed, keep)),
+        list(compress(hints, keep)),
+    )
+    return Settled(_grouped(rows, times_kept, hints_kept, moment), rejected)  # type: ignore[arg-type]
 
 
 def type_of(value: Any) -> str:
@@ -147,5 +151,5 @@ def _text(value: Any) -> str | None:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return surprises.shortened([value])[0]
+        return str(surprises.shortened([value])[0])
     return str(_json(value), "utf-8") if isinstance(value, dict) else None
