@@ -17,16 +17,18 @@ from monitoring.models.ingest_batch import Kind
 from monitoring.traffic import frames, ledger, payload
 from monitoring.traffic.frames import Column
 from monitoring.traffic.ledger import Draft, Seen, Surprises
-from monitoring.traffic.payload import CODEC, PAYLOAD_V, DamagedPayload, Group
+from monitoring.traffic.payload import CODEC, PAYLOAD_V, DamagedPayload
 
 logger = logging.getLogger(__name__)
 
-ROWS = 256
+ROWS = 2048
 PACKED_BYTES = 64 * 1024 * 1024
 ITEMS = 262_144  # also the most rows of a chunk that compaction writes
-FRAME_BYTES = 64 * 1024 * 1024
+FRAME_BYTES = 40 * 1024 * 1024
 UNREADABLE = "unreadable"
-_LOADED_AT_ONCE = 16
+_LOADED_BYTES = 8 * 1024 * 1024
+_MUCH_PENDING = 32_768
+_TOGETHER = 4096  # records that are turned into columns at once; small bodies cost no more than large ones
 
 Counts = NDArray[np.int64]
 
@@ -49,6 +51,8 @@ class Batch:
     kind: Kind
     sources: list[Source] = field(default_factory=list)
     tables: dict[UUID | None, list[pa.Table]] = field(default_factory=lambda: defaultdict(list))
+    pending: dict[UUID | None, list[frames.Part]] = field(default_factory=lambda: defaultdict(list))
+    pending_rows: dict[UUID | None, int] = field(default_factory=lambda: defaultdict(int))
     surprises: dict[UUID | None, list[Surprises]] = field(default_factory=lambda: defaultdict(list))
 
     def surprises_of(self, version_id: UUID | None) -> Surprises:
@@ -91,7 +95,7 @@ def waiting(model_id: UUID) -> QuerySet[InboxRow]:
 
 
 def take(model_id: UUID) -> Batch | None:
-    """Read the oldest rows: at most 256 rows, 64 MB packed or 64 MB of frames. None if nothing waits.
+    """Read the oldest rows: at most 2,048 rows, 64 MB packed or 40 MB of frames. None if nothing waits.
 
     One kind at a time: that of the oldest row. Outcomes are taken only as far as no prediction came before them, so
     that an outcome finds a prediction that was sent earlier.
@@ -106,57 +110,72 @@ def take(model_id: UUID) -> Batch | None:
         of_kind = of_kind.filter(pk__lt=barrier) if barrier else of_kind
     columns: dict[UUID, tuple[Column, ...]] = {}
     frame_bytes = 0
-    for row in _loaded(_fitting(of_kind)):
-        frame_bytes += _add(batch, row, columns)
+    for source, packed in _loaded(_fitting(of_kind)):
+        _add(batch, source, packed)
+        is_much = sum(batch.pending_rows.values()) >= _MUCH_PENDING
+        frame_bytes += _convert(batch, columns, at_least=1 if is_much else _TOGETHER)
         if frame_bytes >= FRAME_BYTES:
             break
+    _convert(batch, columns, at_least=1)
     return batch
 
 
-def _fitting(rows: QuerySet[InboxRow]) -> list[int]:
-    """The ids of as many of the oldest rows as one compaction takes; always the first."""
-    fitting: list[int] = []
-    items = size_bytes = 0
+def _fitting(rows: QuerySet[InboxRow]) -> list[list[int]]:
+    """The ids of as many of the oldest rows as one compaction takes, in groups to be loaded together.
+
+    Always at least the first row.
+    """
+    groups: list[list[int]] = [[]]
+    items = size_bytes = loaded_bytes = 0
     for pk, more_items, more_bytes in rows.values_list("pk", "items", "size_bytes")[:ROWS]:
-        items, size_bytes = items + more_items, size_bytes + more_bytes
-        if fitting and (items > ITEMS or size_bytes > PACKED_BYTES):
+        items, size_bytes, loaded_bytes = items + more_items, size_bytes + more_bytes, loaded_bytes + more_bytes
+        if groups[0] and (items > ITEMS or size_bytes > PACKED_BYTES):
             break
-        fitting.append(pk)
-    return fitting
+        if groups[-1] and loaded_bytes > _LOADED_BYTES:
+            groups.append([])
+            loaded_bytes = more_bytes
+        groups[-1].append(pk)
+    return groups
 
 
-def _loaded(pks: Sequence[int]) -> Iterator[InboxRow]:
-    for start in range(0, len(pks), _LOADED_AT_ONCE):
-        some = InboxRow.objects.filter(pk__in=pks[start : start + _LOADED_AT_ONCE])
-        yield from some.select_related("batch").order_by("pk")
+def _loaded(groups: Sequence[Sequence[int]]) -> Iterator[tuple[Source, bytes]]:
+    """The rows with their payloads. Plain values: a model instance would keep its payload alive in a cycle."""
+    fields = ("pk", "batch_id", "batch__via", "items", "received_at", "payload")
+    for pks in groups:
+        for *source, packed in InboxRow.objects.filter(pk__in=pks).order_by("pk").values_list(*fields):
+            yield Source(*source), packed
 
 
-def _add(batch: Batch, row: InboxRow, columns: dict[UUID, tuple[Column, ...]]) -> int:
-    """Add what a row holds; returns how many bytes its frames take.
+def _add(batch: Batch, source: Source, packed: bytes) -> None:
+    """Add what a row holds.
 
     A row that cannot be read is set aside, so that it stops nobody else; it stays in the inbox for a person.
     """
     try:
-        groups = payload.decode(row.payload)
+        groups = payload.decode(packed)
     except DamagedPayload:
-        InboxRow.objects.filter(pk=row.pk).update(codec=UNREADABLE)
-        logger.exception("inbox row cannot be read", extra={"inbox_row": row.pk, "batch": str(row.batch_id)})
-        return 0
+        InboxRow.objects.filter(pk=source.pk).update(codec=UNREADABLE)
+        logger.exception("inbox row cannot be read", extra={"inbox_row": source.pk, "batch": str(source.batch_id)})
+        return
     place = len(batch.sources)
-    batch.sources.append(Source(row.pk, row.batch_id, row.batch.via, row.items, row.received_at))
-    size_bytes = 0
+    batch.sources.append(source)
     for group in groups:
-        version_id, table = _frame(group, place, columns)
-        batch.tables[version_id].append(table)
+        version_id = UUID(group.version_id) if group.version_id else None
+        batch.pending[version_id].append((place, group))
+        batch.pending_rows[version_id] += group.rows
         batch.surprises[version_id].append(group.surprises)
+
+
+def _convert(batch: Batch, columns: dict[UUID, tuple[Column, ...]], *, at_least: int) -> int:
+    """Turn pending records into frames, where a version has enough of them; returns how many bytes these take."""
+    size_bytes = 0
+    for version_id, parts in batch.pending.items():
+        if batch.pending_rows[version_id] < at_least:
+            continue
+        if version_id is not None and version_id not in columns:
+            columns |= frames.columns_of([version_id])
+        table = frames.of_predictions(parts, columns[version_id]) if version_id else frames.of_outcomes(parts)
+        batch.tables[version_id].append(table)
+        batch.pending[version_id], batch.pending_rows[version_id] = [], 0
         size_bytes += table.nbytes
     return size_bytes
-
-
-def _frame(group: Group, place: int, columns: dict[UUID, tuple[Column, ...]]) -> tuple[UUID | None, pa.Table]:
-    if not group.version_id:
-        return None, frames.of_outcomes(group, place)
-    version_id = UUID(group.version_id)
-    if version_id not in columns:
-        columns |= frames.columns_of([version_id])
-    return version_id, frames.of_predictions(group, columns[version_id], place)

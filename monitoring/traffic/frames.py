@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from hashlib import blake2b
-from itertools import product
+from itertools import chain, product
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitoring.stats.columns import CodedColumn
-from monitoring.traffic.payload import Group
+from monitoring.traffic.payload import OUTCOME_DEFAULTS, PREDICTION_DEFAULTS, Group
 from registry.models import Feature
 
 FEATURE = "f."
@@ -62,6 +62,7 @@ _OUTCOME: tuple[tuple[str, pa.DataType], ...] = (
     ("received_at", TIME),
 )
 HASHES = (("id_hash", pa.uint64()), ("content_hash", pa.uint64()))
+DEFAULTS = PREDICTION_DEFAULTS | OUTCOME_DEFAULTS
 OUTCOME_SCHEMA = pa.schema([*_OUTCOME, *HASHES])
 
 
@@ -75,6 +76,9 @@ class Column:
     @property
     def field(self) -> tuple[str, pa.DataType]:
         return FEATURE + self.name, pa.float64() if self.is_number else LABEL
+
+
+Part = tuple[int, Group]  # a group, and the place of its inbox row in the batch
 
 
 def columns_of(version_ids: Iterable[UUID]) -> dict[UUID, tuple[Column, ...]]:
@@ -92,24 +96,22 @@ def prediction_schema(columns: Sequence[Column]) -> pa.Schema:
     return pa.schema([*_ENVELOPE, *HASHES, *(column.field for column in columns)])
 
 
-def of_predictions(group: Group, columns: Sequence[Column], row: int) -> pa.Table:
-    """The predictions of one inbox row; what the version does not declare is left out, what lacks is null."""
-    arrays = {name: _column(group, name, kind) for name, kind in _ENVELOPE}
+def of_predictions(parts: Sequence[Part], columns: Sequence[Column]) -> pa.Table:
+    """The predictions of some inbox rows; what the version does not declare is left out, what lacks is null."""
+    rows = sum(group.rows for _, group in parts)
+    arrays = _envelope(parts, _ENVELOPE)
     if not arrays["prediction_number"].null_count:
-        arrays["prediction"] = pa.nulls(group.rows, pa.string())  # it would repeat the number as text
-    arrays |= _hashes(group)
+        arrays["prediction"] = pa.nulls(rows, pa.string())  # it would repeat the number as text
     for column in columns:
         name, kind = column.field
-        values = group.features.get(column.name)
-        arrays[name] = pa.nulls(group.rows, _raw(kind)) if values is None else _array(values, _raw(kind))
-    return pa.table(arrays | _ours(group, row))
+        values = _values([(group.features.get(column.name), group.rows) for _, group in parts], None)
+        arrays[name] = _array(values, _raw(kind), rows)
+    return pa.table(arrays)
 
 
-def of_outcomes(group: Group, row: int) -> pa.Table:
-    """The outcomes of one inbox row."""
-    arrays = {name: _column(group, name, kind) for name, kind in _OUTCOME}
-    arrays |= _hashes(group)
-    return pa.table(arrays | _ours(group, row))
+def of_outcomes(parts: Sequence[Part]) -> pa.Table:
+    """The outcomes of some inbox rows."""
+    return pa.table(_envelope(parts, _OUTCOME))
 
 
 def joined(tables: Sequence[pa.Table]) -> pa.Table:
@@ -190,7 +192,9 @@ def id_hashes(ids: Sequence[str]) -> NDArray[np.uint64]:
 
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
-    """A column of numbers as float64, NaN for null."""
+    """A column of numbers as float64, NaN for null; read-only, and no copy where there is neither null nor seam."""
+    if column.num_chunks == 1:
+        return np.asarray(column.chunk(0).to_numpy(zero_copy_only=False), dtype=np.float64)
     return np.asarray(column.to_numpy(), dtype=np.float64)
 
 
@@ -215,15 +219,30 @@ def feature_columns(table: pa.Table) -> Mapping[str, Any]:
     }
 
 
-def _column(group: Group, name: str, kind: pa.DataType) -> pa.Array:
-    """A column of the envelope; one that the sender left out is not even listed."""
-    values = group.columns.get(name)
-    if values is not None:
-        return _array(values, _raw(kind))
-    default = group.column(name)[0]
-    return (
-        pa.nulls(group.rows, _raw(kind)) if default is None else pa.repeat(pa.scalar(default, _raw(kind)), group.rows)
-    )
+def _envelope(parts: Sequence[Part], schema: Iterable[tuple[str, pa.DataType]]) -> dict[str, pa.Array]:
+    rows = sum(group.rows for _, group in parts)
+    arrays = {}
+    for name, kind in schema:
+        values = _values([(group.columns.get(name), group.rows) for _, group in parts], DEFAULTS.get(name))
+        arrays[name] = _array(values, _raw(kind), rows)
+    content = b"".join([digest[:HASH_BYTES] for _, group in parts for digest in group.columns["content_hash"]])
+    ids = [one for _, group in parts for one in group.columns["request_id"]]
+    sources, lengths = [source for source, _ in parts], [group.rows for _, group in parts]
+    return arrays | {
+        "id_hash": pa.array(id_hashes(ids)),
+        "content_hash": pa.array(np.frombuffer(content, dtype="<u8")),
+        ROW: pa.array(np.repeat(np.array(sources, dtype=np.int32), lengths)),
+        KID: pa.array([group.kid for _, group in parts]).take(pa.array(np.repeat(np.arange(len(parts)), lengths))),
+    }
+
+
+def _values(given: Sequence[tuple[list[Any] | None, int]], default: Any) -> Any:
+    """The values of a column over all parts as one list; a single value if no part has the column."""
+    if len(given) == 1:
+        return default if given[0][0] is None else given[0][0]
+    if all(values is None for values, _ in given):
+        return default
+    return list(chain.from_iterable([default] * rows if values is None else values for values, rows in given))
 
 
 def _raw(kind: pa.DataType) -> pa.DataType:
@@ -231,19 +250,11 @@ def _raw(kind: pa.DataType) -> pa.DataType:
     return pa.string() if kind == LABEL else kind
 
 
-def _array(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+def _array(values: Any, kind: pa.DataType, rows: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(rows, kind)
+    if not isinstance(values, list):
+        return pa.repeat(pa.scalar(values, kind), rows)
     if kind == TIME:
         return pa.array(values, pa.int64()).cast(TIME)
     return pa.array(values, kind, from_pandas=True)
-
-
-def _ours(group: Group, row: int) -> dict[str, pa.Array]:
-    return {ROW: pa.repeat(pa.scalar(row, pa.int32()), group.rows), KID: pa.repeat(group.kid, group.rows)}
-
-
-def _hashes(group: Group) -> dict[str, pa.Array]:
-    content = b"".join([digest[:HASH_BYTES] for digest in group.columns["content_hash"]])
-    return {
-        "id_hash": pa.array(id_hashes(group.columns["request_id"])),
-        "content_hash": pa.array(np.frombuffer(content, dtype="<u8")),
-    }

@@ -7,6 +7,7 @@ from itertools import islice
 from uuid import UUID
 
 import msgspec
+import pyarrow as pa
 from django.db.models import F, Min, Sum
 
 from mlops_portal.jobs import queue
@@ -55,6 +56,8 @@ def compact(model_id: UUID, lease: Lease) -> None:
         else:
             fault("compact.committed")
             return
+        finally:
+            pa.default_memory_pool().release_unused()  # else a worker keeps what its largest batch took
 
 
 def sweep(now: datetime, *, drain: bool = False) -> None:
