@@ -244,7 +244,11 @@ class TestClaims:
         with pytest.raises(NotThere):
             permissions.claimant(token)
 
-    @pytest.mark.parametrize("token", ["x", "a:b:c", signing.dumps(["first", ""], salt="other"), "%00"])
+    @pytest.mark.parametrize(
+        "token",
+        ["x", "a:b:c", signing.dumps(["first", ""], salt="other"), "%00"],
+        ids=["word", "three parts", "other salt", "nul"],
+    )
     def test_a_forged_link_is_not_there(self, client, db, token):
         assert client.get(f"/claim/{token}/").status_code == 404
 
