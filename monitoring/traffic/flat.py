@@ -17,13 +17,13 @@ from msgspec.structs import astuple
 
 from mlops_portal.kit.errors import Invalid
 from monitoring.models.ingest_batch import Kind
-from monitoring.traffic import cells, judge, limits, records, schema, settle, times
+from monitoring.traffic import cells, judge, limits, records, schema, settle, times, values
 from monitoring.traffic.grouping import Batch
-from monitoring.traffic.judge import Rejected
 from monitoring.traffic.records import FIELDS, OUTCOME_FIELDS, Row
 from monitoring.traffic.schema import Decoded, Reading
 from monitoring.traffic.specs import FeatureSpec, ModelSpec, Target, Task
 from monitoring.traffic.surprises import Surprises
+from monitoring.traffic.values import Rejected
 
 FEATURE, SCORES, STAGE = "feature.", "scores.", "stage."
 _PLAIN_FIELDS = frozenset(FIELDS) - {"features", "scores", "stages"}
@@ -170,7 +170,7 @@ def _unexpected(layout: Layout, known: set[str], indexes: Sequence[int]) -> dict
     noted: dict[int, Surprises] = {}
     for name, column in layout.features.items():
         if name not in known:
-            if judge.CONTROL.search(name):
+            if values.CONTROL.search(name):
                 raise Invalid("The name of a column holds a control character.", code="unsupported_column")
             for i in pc.indices_nonzero(pc.is_valid(column)).to_pylist():
                 noted.setdefault(indexes[i], Surprises())["unexpected_feature", name[: limits.NAME_LENGTH]] += 1

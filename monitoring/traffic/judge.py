@@ -13,37 +13,22 @@ from typing import Any
 
 from msgspec import UNSET
 
-from monitoring.traffic import limits, times
+from monitoring.traffic import limits, times, values
 from monitoring.traffic.records import (
     FIELDS,
     OUTCOME_FIELDS,
     OUTCOME_REQUIRED,
     REQUIRED,
-    REVISIONS,
     Row,
     Stage,
 )
 from monitoring.traffic.specs import FeatureSpec, ModelSpec, Task, VersionSpec
+from monitoring.traffic.values import CONTROL, SHOWN, Rejected
 
-REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 KIND = re.compile(r"[a-z][a-z0-9_]{0,31}")
 TOLERANCE = 1e-9
 SUM_TOLERANCE = 1e-6
-CONTROL = re.compile(r"[\x00-\x1f]")
-_SHOWN = 64
 STAGE_FIELDS = ("name", "ms", "calls", "units", "cost")
-
-
-class Rejected(Exception):
-    """The record is wrong: where (pointer within it), how (code), and what came (None where privacy forbids)."""
-
-    def __init__(self, code: str, detail: str, pointer: str = "", *, received: Any = None, feature: str = "") -> None:
-        super().__init__(detail)
-        self.code = code
-        self.detail = detail
-        self.pointer = pointer
-        self.received = _shown(received)
-        self.feature = feature
 
 
 @dataclass(slots=True)
@@ -59,26 +44,26 @@ def prediction(item: Any, version: VersionSpec) -> Judgement:
     _require_object(item, FIELDS, REQUIRED)
     made = Judgement(())
     model = version.model
-    values = {
-        "request_id": _request_id(item["request_id"]),
+    found = {
+        "request_id": values.request_id(item["request_id"]),
         "version": version.label,
-        "predicted_at": _time(item["predicted_at"], "/predicted_at"),
+        "predicted_at": values.time(item["predicted_at"], "/predicted_at"),
         "features": _features(item["features"], version, made.surprises),
         "prediction": _prediction(item.get("prediction"), model),
         "score": _score(item.get("score"), model, made.surprises),
         "scores": _scores(item.get("scores"), model, made.surprises),
-        "action": _name(item.get("action"), "/action"),
-        "endpoint": _name(item.get("endpoint"), "/endpoint"),
-        "revision": _whole(item.get("revision"), "/revision"),
-        "latency_ms": _amount(item.get("latency_ms"), "/latency_ms"),
-        "cost": _amount(item.get("cost"), "/cost"),
+        "action": values.name(item.get("action"), "/action"),
+        "endpoint": values.name(item.get("endpoint"), "/endpoint"),
+        "revision": values.whole_number(item.get("revision"), "/revision"),
+        "latency_ms": values.amount(item.get("latency_ms"), "/latency_ms"),
+        "cost": values.amount(item.get("cost"), "/cost"),
         "stages": _stages(item.get("stages")),
-        "fallback": _flag(item.get("fallback"), "/fallback"),
+        "fallback": values.flag(item.get("fallback"), "/fallback"),
         "error": _remark(item.get("error"), made.surprises),
-        "subject_id": _text(item.get("subject_id"), "/subject_id", limits.TEXT_LENGTH, is_shown=False),
-        "trace_id": _name(item.get("trace_id"), "/trace_id"),
+        "subject_id": values.text(item.get("subject_id"), "/subject_id", limits.TEXT_LENGTH, is_shown=False),
+        "trace_id": values.name(item.get("trace_id"), "/trace_id"),
     }
-    made.row = tuple(values[name] for name in FIELDS)
+    made.row = tuple(found[name] for name in FIELDS)
     return made
 
 
@@ -92,11 +77,11 @@ def outcome(item: Any, model: ModelSpec) -> Judgement:
         detail = "A kind is `truth` or a name of small letters, digits and _, such as click."
         raise Rejected("bad_kind", detail, "/kind", received=kind)
     made.row = (
-        _request_id(item["request_id"]),
+        values.request_id(item["request_id"]),
         kind,
         outcome_value(item["value"], kind, model),
-        _time(item["observed_at"], "/observed_at"),
-        None if hint is None else _time(hint, "/predicted_at"),
+        values.time(item["observed_at"], "/observed_at"),
+        None if hint is None else values.time(hint, "/predicted_at"),
     )
     return made
 
@@ -106,7 +91,7 @@ def outcome_value(value: Any, kind: str, model: ModelSpec) -> Any:
     if kind != "truth":
         return _signal(value)
     if model.task == Task.REGRESSION:
-        return _number(value, "/value")
+        return values.number(value, "/value")
     if model.task == Task.RANKING:
         return _relevances(value)
     return label(value, model, "/value")
@@ -120,8 +105,8 @@ def label(value: Any, model: ModelSpec, pointer: str) -> str:
     text = _as_label(value)
     if text is None:
         raise Rejected("wrong_type", "A label is a text.", pointer, received=value)
-    _require_length(text, limits.NAME_LENGTH, pointer)
-    _require_no_control(text, pointer)
+    values.require_length(text, limits.NAME_LENGTH, pointer)
+    values.require_no_control(text, pointer)
     if model.classes and text not in model.classes and isinstance(value, bool):
         text = str(int(value))  # true and false for the classes 1 and 0
     if model.classes and text not in model.classes:
@@ -151,13 +136,6 @@ def _as_label(value: Any) -> str | None:
     return str(value) if isinstance(value, int) else None
 
 
-def _shown(value: Any) -> str | None:
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else "true" if value is True else "false" if value is False else str(value)
-    return text[:_SHOWN].replace("\x00", "\N{REPLACEMENT CHARACTER}")
-
-
 def _require_object(item: Any, fields: tuple[str, ...], required: tuple[str, ...]) -> None:
     if not isinstance(item, dict):
         raise Rejected("wrong_type", "An item is a JSON object.")
@@ -165,31 +143,11 @@ def _require_object(item: Any, fields: tuple[str, ...], required: tuple[str, ...
         if CONTROL.search(key):
             raise Rejected("invalid_character", "A key holds a control character.")
         if key not in fields:
-            detail = f"There is no field {key[:_SHOWN]}; context belongs into features."
+            detail = f"There is no field {key[:SHOWN]}; context belongs into features."
             raise Rejected("unknown_field", detail, f"/{pointer_part(key)}")
     for name in required:
         if item.get(name) is None:
             raise Rejected("missing_field", f"{name} is missing.", f"/{name}")
-
-
-def _request_id(value: Any) -> str:
-    text = _require_text(value, "/request_id")
-    _require_no_control(text, "/request_id")
-    if not REQUEST_ID.fullmatch(text):
-        detail = "A request id has 1 to 128 visible ASCII characters and no space."
-        raise Rejected("bad_request_id", detail, "/request_id", received=text)
-    return text
-
-
-def _time(value: Any, pointer: str, *, feature: str = "", is_shown: bool = True) -> int:
-    if isinstance(value, times.Micros):
-        return int(value)
-    text = _require_text(value, pointer, feature=feature, is_shown=is_shown)
-    try:
-        return times.parse(text)
-    except times.BadTime as error:
-        shown = text if is_shown else None
-        raise Rejected(error.code, error.detail, pointer, received=shown, feature=feature) from error
 
 
 def _features(value: Any, version: VersionSpec, surprises: Counter[tuple[str, str]]) -> tuple[Any, ...]:
@@ -228,13 +186,13 @@ def _feature(value: Any, feature: FeatureSpec) -> Any:
 def _moment(value: Any, feature: FeatureSpec, pointer: str) -> float:
     if isinstance(value, times.Seconds):
         return float(value)
-    return _time(value, pointer, feature=feature.name, is_shown=feature.privacy == "keep") / 1_000_000
+    return values.time(value, pointer, feature=feature.name, is_shown=feature.privacy == "keep") / 1_000_000
 
 
 def _feature_number(value: Any, feature: FeatureSpec, pointer: str, shown: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _wrong_feature(feature, "a number", shown, pointer)
-    number = _double(value)
+    number = values.double(value)
     if not math.isfinite(number):
         raise Rejected("not_finite", f"{feature.name} is not a finite number.", pointer, feature=feature.name)
     return number
@@ -244,18 +202,11 @@ def _wrong_feature(feature: FeatureSpec, wanted: str, shown: Any, pointer: str) 
     return Rejected("wrong_type", f"{feature.name} must be {wanted}.", pointer, received=shown, feature=feature.name)
 
 
-def _double(value: int | float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
-
-
 def _prediction(value: Any, model: ModelSpec) -> Any:
     if value is None:
         return None
     if model.task == Task.REGRESSION:
-        return _number(value, "/prediction")
+        return values.number(value, "/prediction")
     if model.task == Task.RANKING:
         return _shown_ids(value)
     return label(value, model, "/prediction")
@@ -272,8 +223,8 @@ def _shown_ids(value: Any) -> list[str]:
         text = _as_label(shown)
         if not text:
             raise Rejected("wrong_type", "An id is a text.", f"/prediction/{i}", received=shown)
-        _require_length(text, limits.NAME_LENGTH, f"/prediction/{i}")
-        _require_no_control(text, f"/prediction/{i}")
+        values.require_length(text, limits.NAME_LENGTH, f"/prediction/{i}")
+        values.require_no_control(text, f"/prediction/{i}")
         ids.append(text)
     return ids
 
@@ -281,7 +232,7 @@ def _shown_ids(value: Any) -> list[str]:
 def _score(value: Any, model: ModelSpec, surprises: Counter[tuple[str, str]]) -> float | None:
     if value is None:
         return None
-    number = _number(value, "/score")
+    number = values.number(value, "/score")
     if model.low is None or model.high is None or model.low <= number <= model.high:
         return number
     if not model.low - TOLERANCE <= number <= model.high + TOLERANCE:
@@ -299,9 +250,9 @@ def _scores(value: Any, model: ModelSpec, surprises: Counter[tuple[str, str]]) -
     scores = {}
     for name, share in value.items():
         pointer = f"/scores/{pointer_part(name)}"
-        _require_no_control(name, "/scores")
-        _require_length(name, limits.NAME_LENGTH, "/scores")
-        scores[name] = _number(share, pointer)
+        values.require_no_control(name, "/scores")
+        values.require_length(name, limits.NAME_LENGTH, "/scores")
+        scores[name] = values.number(share, pointer)
     _require_classes(scores, model)
     if model.low is None or model.high is None:
         return scores
@@ -311,7 +262,7 @@ def _scores(value: Any, model: ModelSpec, surprises: Counter[tuple[str, str]]) -
 def _require_classes(scores: Mapping[str, float], model: ModelSpec) -> None:
     if model.classes and set(scores) != set(model.classes):
         other = sorted(set(scores) ^ set(model.classes))[0]
-        raise Rejected("bad_probabilities", f"scores names each class once; look at {other[:_SHOWN]}.", "/scores")
+        raise Rejected("bad_probabilities", f"scores names each class once; look at {other[:SHOWN]}.", "/scores")
 
 
 def _require_probabilities(
@@ -348,16 +299,16 @@ def _stage(value: Any, pointer: str) -> Stage:
         raise Rejected("wrong_type", "A stage is a JSON object.", pointer)
     for key in value:
         if key not in STAGE_FIELDS:
-            detail = f"There is no field {key[:_SHOWN]!r} in a stage."
+            detail = f"There is no field {key[:SHOWN]!r} in a stage."
             code = "invalid_character" if CONTROL.search(key) else "unknown_field"
             raise Rejected(code, detail, pointer)
     if value.get("name") is None:
         raise Rejected("missing_field", "name is missing.", f"{pointer}/name")
-    name = _name(value["name"], f"{pointer}/name")
+    name = values.name(value["name"], f"{pointer}/name")
     if not name:
         raise Rejected("missing_field", "A stage needs a name.", f"{pointer}/name")
-    calls = _whole(value.get("calls"), f"{pointer}/calls")
-    amounts = {key: _amount(value.get(key), f"{pointer}/{key}") for key in ("ms", "units", "cost")}
+    calls = values.whole_number(value.get("calls"), f"{pointer}/calls")
+    amounts = {key: values.amount(value.get(key), f"{pointer}/{key}") for key in ("ms", "units", "cost")}
     return Stage(name, calls=1 if calls is None else calls, **amounts)
 
 
@@ -365,7 +316,7 @@ def _signal(value: Any) -> bool | float | str:
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):
-        return _number(value, "/value")
+        return values.number(value, "/value")
     if not isinstance(value, str):
         raise Rejected("wrong_type", "A signal is true or false, a number or a text.", "/value")
     if "\x00" in value:
@@ -378,86 +329,19 @@ def _relevances(value: Any) -> dict[str, float]:
         raise Rejected("wrong_type", "The truth of a ranking is an object of ids and relevances.", "/value")
     relevances = {}
     for name, relevance in value.items():
-        _require_no_control(name, "/value")
-        _require_length(name, limits.NAME_LENGTH, "/value")
-        relevances[name] = _not_negative(_number(relevance, "/value"), "/value")
+        values.require_no_control(name, "/value")
+        values.require_length(name, limits.NAME_LENGTH, "/value")
+        relevances[name] = values.not_negative(values.number(relevance, "/value"), "/value")
     return relevances
-
-
-def _number(value: Any, pointer: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Rejected("wrong_type", f"{pointer[1:]} must be a number.", pointer, received=value)
-    number = _double(value)
-    if not math.isfinite(number):
-        raise Rejected("not_finite", f"{pointer[1:]} is not a finite number.", pointer)
-    return number
-
-
-def _amount(value: Any, pointer: str) -> float | None:
-    return None if value is None else _not_negative(_number(value, pointer), pointer)
-
-
-def _not_negative(number: float, pointer: str) -> float:
-    if number < 0:
-        raise Rejected("negative_value", f"{pointer[1:]} must be 0 or more.", pointer, received=number)
-    return number
-
-
-def _whole(value: Any, pointer: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise Rejected("wrong_type", f"{pointer[1:]} must be a whole number.", pointer, received=value)
-    if value < 0:
-        raise Rejected("negative_value", f"{pointer[1:]} must be 0 or more.", pointer, received=value)
-    if value > REVISIONS:
-        raise Rejected("too_large", f"{pointer[1:]} is at most {REVISIONS}.", pointer)
-    return value
-
-
-def _flag(value: Any, pointer: str) -> bool | None:
-    if value is not None and not isinstance(value, bool):
-        raise Rejected("wrong_type", f"{pointer[1:]} must be true or false.", pointer, received=value)
-    return value
-
-
-def _name(value: Any, pointer: str) -> str | None:
-    return _text(value, pointer, limits.NAME_LENGTH)
-
-
-def _text(value: Any, pointer: str, length: int, *, is_shown: bool = True) -> str | None:
-    if value is None:
-        return None
-    text = _require_text(value, pointer, is_shown=is_shown)
-    _require_no_control(text, pointer)
-    _require_length(text, length, pointer)
-    return text
 
 
 def _remark(value: Any, surprises: Counter[tuple[str, str]]) -> str | None:
     """The text of an error, cut to what is kept."""
     if value is None:
         return None
-    text = _require_text(value, "/error")
+    text = values.require_text(value, "/error")
     if "\x00" in text:
         raise Rejected("invalid_character", "error holds U+0000.", "/error")
     if len(text) > limits.TEXT_LENGTH:
         surprises["long_value", ""] += 1
     return text[: limits.TEXT_LENGTH]
-
-
-def _require_text(value: Any, pointer: str, *, feature: str = "", is_shown: bool = True) -> str:
-    if not isinstance(value, str):
-        shown = value if is_shown else None
-        raise Rejected("wrong_type", f"{pointer[1:]} must be a text.", pointer, received=shown, feature=feature)
-    return value
-
-
-def _require_no_control(text: str, pointer: str) -> None:
-    if CONTROL.search(text):
-        raise Rejected("invalid_character", f"{pointer[1:]} holds a control character.", pointer)
-
-
-def _require_length(text: str, length: int, pointer: str) -> None:
-    if len(text) > length:
-        raise Rejected("too_large", f"{pointer[1:]} has at most {length} characters, not {len(text)}.", pointer)

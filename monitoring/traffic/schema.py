@@ -7,25 +7,37 @@ is taken apart item by item: by version, by the plain types, and at last by `jud
 import json
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 from msgspec.structs import astuple
 
-from mlops_portal.kit.errors import Fault, Invalid, Malformed, WrongMedia
+from mlops_portal.kit.errors import Invalid, Malformed, WrongMedia
 from mlops_portal.kit.wiring import late
 from monitoring.models.ingest_batch import Kind
-from monitoring.traffic import judge, limits, privacy, quarantine, records, settle, signals, specs, times
-from monitoring.traffic.grouping import Batch, Moment
-from monitoring.traffic.judge import Rejected
-from monitoring.traffic.payload import Group
+from monitoring.traffic import judge, limits, records
+from monitoring.traffic.grouping import Batch
+from monitoring.traffic.reading import Decoded, Reading, Reject, start
 from monitoring.traffic.records import Row
-from monitoring.traffic.specs import ModelSpec, Target
+from monitoring.traffic.specs import Target
+from monitoring.traffic.values import Rejected
 from registry.models import RegisteredModel
+
+__all__ = [
+    "JSON",
+    "NDJSON",
+    "PARQUET",
+    "TYPES",
+    "Decoded",
+    "Reading",
+    "Reject",
+    "decode",
+    "peek_version",
+    "read",
+    "start",
+]
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
@@ -36,101 +48,6 @@ _PEEK = re.compile(rb'"version"\s*:\s*"(\d{1,10})"')
 _PEEKED_BYTES = 16 * 1024
 _DIGITS = 400  # of a whole number that can still be a double
 _BROKEN = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-
-
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """One item that was not taken: why, for which version and feature, and what may be kept of it."""
-
-    fault: Fault
-    version: str
-    feature: str
-    item: str
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A body after all checks. unfrozen: versions whose features have to be frozen with the first accepted records."""
-
-    kind: str
-    received: int
-    groups: list[Group]
-    rejects: list[Reject]
-    unfrozen: list[UUID] = field(default_factory=list)
-
-    @property
-    def accepted(self) -> int:
-        """How many records were taken."""
-        return self.received - len(self.rejects)
-
-    @property
-    def errors(self) -> list[Fault]:
-        """One fault per rejected item, in the order of the items."""
-        return [reject.fault for reject in self.rejects]
-
-    @property
-    def surprises(self) -> dict[str, dict[str, int]]:
-        """{code: {feature: count}} of all groups together."""
-        merged: dict[str, dict[str, int]] = {}
-        for group in self.groups:
-            for code, counts in group.surprises.items():
-                level = merged.setdefault(code, {})
-                for feature, count in counts.items():
-                    level[feature] = level.get(feature, 0) + count
-        return merged
-
-
-@dataclass(slots=True)
-class Reading:
-    """What decoding one body needs to know, and what it has found so far."""
-
-    model: ModelSpec
-    moment: Moment
-    find: Callable[[Iterable[str]], Mapping[str, Target]]
-    signals: Callable[[], signals.Signals]
-    targets: dict[str, Target] = field(default_factory=dict)
-    groups: list[Group] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-
-    def target(self, label: str) -> Target | None:
-        """The version of a label, looked up at most once."""
-        self.look_up([label])
-        return self.targets.get(label)
-
-    def look_up(self, labels: Iterable[str]) -> None:
-        """Load the versions of all labels that are not known yet."""
-        unknown = set(labels) - self.targets.keys()
-        if unknown:
-            self.targets |= self.find(unknown)
-
-    def reject(self, index: int, error: Rejected, item: Any, label: str = "") -> None:
-        """Note an item that is not taken."""
-        fault = Fault(error.code, error.detail, f"/items/{index}{error.pointer}", index, error.received)
-        target = self.targets.get(label)
-        kept = quarantine.scrubbed(item, target.spec if target else None)
-        self.rejects.append(Reject(fault, label, error.feature, kept))
-
-    def add(self, batch: Batch, target: Target, item_of: Callable[[int], Any]) -> None:
-        """Settle records of one version."""
-        settled = settle.settle(batch, target.spec, self.moment, is_blocked=target.is_blocked)
-        self._take(settled, item_of, target.spec.label)
-
-    def add_outcomes(self, rows: Sequence[Row], indexes: Sequence[int], item_of: Callable[[int], Any]) -> None:
-        """Settle outcomes."""
-        self._take(signals.settle(rows, indexes, self.model, self.signals, self.moment), item_of, "")
-
-    def decoded(self, kind: str, received: int) -> Decoded:
-        """Everything found."""
-        unfrozen = {str(t.spec.id): t.spec.id for t in self.targets.values() if not t.is_frozen}
-        named = [unfrozen[group.version_id] for group in self.groups if group.version_id in unfrozen]
-        self.rejects.sort(key=lambda reject: reject.fault.index or 0)
-        return Decoded(kind, received, self.groups, self.rejects, named)
-
-    def _take(self, settled: settle.Settled, item_of: Callable[[int], Any], label: str) -> None:
-        if settled.group:
-            self.groups.append(settled.group)
-        for index, error in settled.rejected:
-            self.reject(index, error, item_of(index), label)
 
 
 def decode(
@@ -165,24 +82,6 @@ def read(body: bytes, content_type: str, kind: str, reading: Reading) -> Decoded
     if received is None:
         received = _lines(body, kind, reading) if is_lines else _items(body, kind, reading)
     return reading.decoded(kind, received)
-
-
-def start(
-    model: RegisteredModel | ModelSpec,
-    now: datetime,
-    *,
-    too_old_ok: bool = False,
-    targets: Mapping[str, Target] | None = None,
-) -> Reading:
-    """An empty reading of a body for the model."""
-    spec = model if isinstance(model, ModelSpec) else ModelSpec.of(model)
-    return Reading(
-        model=spec,
-        moment=Moment(times.micros(now), privacy.current_kid(), too_old_ok),
-        find=lambda labels: specs.find(spec, list(labels)),
-        signals=lambda: signals.known(spec.id),
-        targets=dict(targets or {}),
-    )
 
 
 def peek_version(body: bytes) -> str | None:

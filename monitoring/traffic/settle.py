@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from monitoring.traffic import grouping, judge, times
+from monitoring.traffic import grouping, judge, times, values
 from monitoring.traffic.grouping import Batch, Moment
-from monitoring.traffic.judge import Rejected
 from monitoring.traffic.payload import Group
 from monitoring.traffic.records import FIELDS, Row, Stage, values_of
 from monitoring.traffic.specs import ModelSpec, VersionSpec
+from monitoring.traffic.values import Rejected
 
 _NAMES = ("action", "endpoint", "subject_id", "trace_id")
 
@@ -106,7 +106,7 @@ def _odd_ids(ids: Sequence[str]) -> set[int]:
     joined = "".join(ids)
     if joined.isascii() and joined.isprintable() and " " not in joined:
         return set()
-    return {i for i, text in enumerate(ids) if not judge.REQUEST_ID.fullmatch(text)}
+    return {i for i, text in enumerate(ids) if not values.REQUEST_ID.fullmatch(text)}
 
 
 def _odd_scores(column: Sequence[dict[str, float] | None], model: ModelSpec) -> set[int]:
@@ -124,7 +124,7 @@ def _odd_texts(columns: Mapping[str, Sequence[Any]], version: VersionSpec) -> se
     """Rows with a control character in a name, or U+0000 in any text."""
     found: set[int] = set()
     for name in (*_NAMES, "prediction"):
-        found |= _matching(columns[name], judge.CONTROL.search)
+        found |= _matching(columns[name], values.CONTROL.search)
     for name in ("prediction", "scores", "stages"):
         found |= {i for i, value in enumerate(columns[name]) if value is not None and _has_odd_name(value)}
     found |= _matching(columns["error"], _has_nul)
@@ -167,7 +167,7 @@ def _has_odd_name(value: Any) -> bool:
     if isinstance(value, str | float):
         return False  # plain texts are looked at together
     names = (one.name if isinstance(one, Stage) else one for one in value)
-    return any(map(judge.CONTROL.search, names))
+    return any(map(values.CONTROL.search, names))
 
 
 def _timed(batch: Batch, moment: Moment, rejected: list[tuple[int, Rejected]]) -> tuple[Batch, list[int]]:

@@ -13,11 +13,11 @@ import msgspec
 from monitoring.models import VersionTraffic
 from monitoring.traffic import hashes, judge, limits, surprises, times
 from monitoring.traffic.grouping import Moment
-from monitoring.traffic.judge import Rejected
 from monitoring.traffic.payload import Group
 from monitoring.traffic.records import OUTCOME_FIELDS, Row
 from monitoring.traffic.settle import Settled, time_fault
 from monitoring.traffic.specs import ModelSpec, Task
+from monitoring.traffic.values import Rejected
 
 TRUTH = "truth"
 RESERVED = frozenset({"review"})

@@ -1,5 +1,6 @@
 """Callers that arrive meanwhile are served together, each with its own result."""
 
+import time
 from collections.abc import Sequence
 from threading import Event, Thread
 
@@ -90,3 +91,30 @@ def test_work_that_fails_fails_for_its_round_only() -> None:
     with pytest.raises(OSError, match="the disk"):
         together(1)
     assert together(2) == 2
+
+
+def test_there_is_one_round_at_a_time() -> None:
+    running: list[int] = []
+    overlaps: list[int] = []
+
+    def run(items: Sequence[int]) -> Sequence[int]:
+        running.append(1)
+        overlaps.append(len(running))
+        time.sleep(0.0005)
+        running.pop()
+        return items
+
+    together: Together[int, int] = Together(run, at_most=3)
+
+    def call_often() -> None:
+        for item in range(30):
+            assert together(item) == item
+
+    threads = [Thread(target=call_often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+
+    assert max(overlaps) == 1
+    assert not any(thread.is_alive() for thread in threads)
