@@ -1,6 +1,7 @@
 """Counting the columns of a chunk."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
@@ -42,7 +43,8 @@ def build(
 ) -> Profile:
     """Count a chunk of traffic on a grid.
 
-    columns: as for `freeze`; a feature that is missing here is null in all rows, counted as missing.
+    columns: as for `freeze`; a feature that is missing here is null in all rows, counted as missing. Each is
+    looked up when it is counted and then let go, so a mapping that reads them from a file saves their memory.
     score: probability or number; for a regression the prediction serves where there is no score.
     prediction: the decided class (text), used where the grid counts classes. decided: 1 positive, 0 negative,
     NaN unknown. fallback, error: true, or a text, in the rows concerned; these rows enter neither score
@@ -51,14 +53,16 @@ def build(
 
     Raises ValueError if the columns differ in length, or if there is no column and `rows` is not given.
     """
-    given = [*columns.values(), score, label, prediction, latency_ms, fallback, error, decided]
-    n = _row_count(given, rows)
+    others = [score, label, prediction, latency_ms, fallback, error, decided]
+    n = _row_count(columns, others, rows)
     excluded = _is_set(fallback, n) | _is_set(error, n)
     outputs = _outputs(grid, score, prediction, excluded)
-    read = [
-        _read(slot, columns.get(slot.name) if slot.kind == FEATURE else outputs[slot.kind], n) for slot in grid.slots
-    ]
-    counted = [_count(slot, column) for slot, column in zip(grid.slots, read, strict=True)]
+    counted: list[NumericProfile | CategoryProfile] = []
+    segments = _Segments.of(grid, columns, n)
+    for slot in grid.slots:
+        column = _read(slot, columns.get(slot.name) if slot.kind == FEATURE else outputs[slot.kind], n)
+        counted.append(_count(slot, column))
+        segments.add(slot, column)
     missing = [slot.kind == FEATURE and slot.name not in columns for slot in grid.slots]
     tallies = np.array([_tallies(part) for part in counted], dtype=np.int64).reshape(-1, TALLIES)
     tallies[missing, N_MISSING] = n
@@ -71,7 +75,7 @@ def build(
         counts=np.concatenate([part.counts for part in counted] or [np.zeros(0, dtype=np.int64)]),
         tallies=tallies,
         moments=np.array([_moments(part) for part in counted]).reshape(-1, MOMENTS),
-        segments=_count_segments(grid, read, n),
+        segments=segments.counts,
         latency=LatencyProfile.empty() if latency_ms is None else LatencyProfile.of(as_floats(latency_ms)),
         cost=CostProfile() if cost is None else CostProfile.of(cost),
         other_top=_tops(grid, counted),
@@ -84,8 +88,11 @@ def build(
     )
 
 
-def _row_count(given: list[Column | None], rows: int | None) -> int:
-    lengths = {len(column) for column in given if column is not None} | ({rows} if rows is not None else set())
+def _row_count(columns: Mapping[str, Column], others: list[Column | None], rows: int | None) -> int:
+    """Return the rows of the chunk; the length of each feature is compared with it when the feature is counted."""
+    lengths = {len(column) for column in others if column is not None} | ({rows} if rows is not None else set())
+    if not lengths:
+        lengths = {len(column) for column in columns.values()}
     if len(lengths) != 1:
         raise ValueError(f"a chunk needs columns of one length, not {sorted(lengths)}")
     return int(lengths.pop())
@@ -117,6 +124,8 @@ def _outputs(
 
 def _read(slot: Slot, column: Column | None, n: int) -> FloatArray | CodedColumn:
     """Return the column as the slot's grid counts it; a missing one is null in every row."""
+    if column is not None and len(column) != n:
+        raise ValueError(f"a chunk needs columns of one length: {slot.name} has {len(column)} rows, others {n}")
     if isinstance(slot.grid, CategoryGrid):
         return CodedColumn(np.full(n, -1, dtype=np.int32), ()) if column is None else encode(column)
     return np.full(n, np.nan) if column is None else as_floats(column)
@@ -149,19 +158,35 @@ def _tops(grid: Grid, counted: list[NumericProfile | CategoryProfile]) -> dict[s
     }
 
 
-def _count_segments(grid: Grid, read: list[FloatArray | CodedColumn], n: int) -> dict[str, SegmentCounts]:
-    """Count the headline bins and nulls of every column within the segments of every segment feature."""
-    where = {name: grid.segment_rows(name, read[grid.feature_slots[name].index]) for name in grid.segments}
-    counts = {name: SegmentCounts.empty(grid, name) for name in where}
-    for name, rows in where.items():
-        counts[name].rows[:] = np.bincount(rows, minlength=len(grid.segments[name]))
-    for slot in grid.slots if where else ():
-        groups, bins = _grouped(slot, read[slot.index]), len(slot.grid.labels)
+@dataclass(frozen=True, slots=True)
+class _Segments:
+    """The headline bins and nulls of every column within the segments of every segment feature, as they are counted.
+
+    where: per segment feature the segment of each row.
+    """
+
+    where: dict[str, IntArray]
+    counts: dict[str, SegmentCounts]
+
+    @classmethod
+    def of(cls, grid: Grid, columns: Mapping[str, Column], n: int) -> "_Segments":
+        slots = grid.feature_slots
+        where = {name: grid.segment_rows(name, _read(slots[name], columns.get(name), n)) for name in grid.segments}
+        counts = {name: SegmentCounts.empty(grid, name) for name in where}
         for name, rows in where.items():
-            crossed = _cross(groups, bins + 2, rows, len(grid.segments[name]))
-            counts[name].headline[:, slot.bins] = crossed[:, :bins]
-            counts[name].nulls[:, slot.index] = crossed[:, bins]
-    return counts
+            counts[name].rows[:] = np.bincount(rows, minlength=len(counts[name].rows))
+        return cls(where, counts)
+
+    def add(self, slot: Slot, column: FloatArray | CodedColumn) -> None:
+        """Count a column in every segment."""
+        if not self.where:
+            return
+        groups, bins = _grouped(slot, column), len(slot.grid.labels)
+        for name, rows in self.where.items():
+            counts = self.counts[name]
+            crossed = _cross(groups, bins + 2, rows, len(counts.rows))
+            counts.headline[:, slot.bins] = crossed[:, :bins]
+            counts.nulls[:, slot.index] = crossed[:, bins]
 
 
 def _cross(groups: IntArray, width: int, rows: IntArray, segments: int) -> IntArray:

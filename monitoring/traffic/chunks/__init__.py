@@ -5,7 +5,7 @@ Reading by profile costs the same however much traffic there was; reading rows i
 
 from monitoring.traffic.chunks import grids
 from monitoring.traffic.chunks.files import ChunkFile, DamagedChunk, NotWritten, folder, opened, read, write
-from monitoring.traffic.chunks.profiling import Hour, column_of, costs_of, hours_of, profile_of
+from monitoring.traffic.chunks.profiling import Hour, column_of, costs_of, hours_of, profile_of, recounted
 from monitoring.traffic.chunks.reading import COUNTED, NotProfiled, Pinned, days, hours, profile
 from monitoring.traffic.chunks.retention import expire_day, sweep, tidy
 
@@ -29,6 +29,7 @@ __all__ = [
     "profile",
     "profile_of",
     "read",
+    "recounted",
     "sweep",
     "tidy",
     "write",

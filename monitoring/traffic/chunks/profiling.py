@@ -1,6 +1,6 @@
 """What a frame of predictions comes to: a profile on the version's grid, and latency and cost by hour and endpoint."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -8,8 +8,10 @@ from decimal import Decimal
 import msgspec
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from monitoring.models import Chunk
 from monitoring.stats.columns import Column
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import (
@@ -19,8 +21,10 @@ from monitoring.stats.profile import (
     Profile,
     StageColumns,
     build,
+    merge_all,
 )
 from monitoring.traffic import frames
+from monitoring.traffic.chunks import files
 from monitoring.traffic.specs import ModelSpec, Task
 
 POSITIVE_FROM = 0.5
@@ -28,6 +32,11 @@ MAIN = "main"
 HOUR_US = 3_600_000_000
 TWELVE_PLACES = Decimal("1e-12")
 _NEGLIGIBLE = 1e-12
+_AT_ONCE = 4  # columns
+_COUNTED = (  # what a profile is made of, besides the features
+    *("predicted_at", "score", "prediction", "prediction_number", "latency_ms"),
+    *("cost", "stages", "fallback", "error"),
+)
 Floats = NDArray[np.float64]
 
 
@@ -62,12 +71,19 @@ class Hour:
 
 
 def profile_of(
-    table: pa.Table, grid: Grid, model: ModelSpec, costs: Mapping[str, StageColumns] | None = None
+    table: pa.Table,
+    grid: Grid,
+    model: ModelSpec,
+    costs: Mapping[str, StageColumns] | None = None,
+    features: Mapping[str, Column] | None = None,
 ) -> Profile:
-    """Count the predictions of a frame on a grid. costs: what `costs_of` gives, if the caller has it already."""
+    """Count the predictions of a frame on a grid.
+
+    costs: what `costs_of` gives, if the caller has it already; features: its features, if they stand elsewhere.
+    """
     moments = frames.micros(table["predicted_at"])
     return build(
-        frames.feature_columns(table),
+        frames.feature_columns(table) if features is None else features,
         grid,
         score=scores_of(table),
         prediction=frames.coded(table["prediction"]),
@@ -80,6 +96,46 @@ def profile_of(
         last_at=frames.moment(moments.max()),
         rows=len(table),
     )
+
+
+def recounted(chunk: Chunk, grid: Grid, model: ModelSpec) -> Profile:
+    """Count a stored chunk on a grid, one group of rows after the other. Raises DamagedChunk as `read` does."""
+    with files.opened(chunk) as file:
+        features = [name for name in file.schema_arrow.names if name.startswith(frames.FEATURE)]
+        groups = (_Group(file, i, features) for i in range(file.num_row_groups))
+        profile = merge_all(profile_of(group.read(list(_COUNTED)), grid, model, features=group) for group in groups)
+        if profile.rows != chunk.rows:
+            raise OSError(f"{profile.rows} rows instead of {chunk.rows}")
+    return profile
+
+
+class _Group(Mapping[str, Column]):
+    """The features of a group of rows, a few columns read at a time: memory for some, not for all."""
+
+    def __init__(self, file: pq.ParquetFile, index: int, names: Sequence[str]) -> None:
+        self._file, self._index = file, index
+        self._names = {name.removeprefix(frames.FEATURE): i // _AT_ONCE for i, name in enumerate(names)}
+        self._pieces = [names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)]
+        self._held: tuple[int, pa.Table] | None = None
+
+    def read(self, names: Sequence[str]) -> pa.Table:
+        return self._file.read_row_group(self._index, names, use_threads=False)
+
+    def __getitem__(self, name: str) -> Column:
+        piece = self._names[name]
+        if self._held is None or self._held[0] != piece:
+            self._held = None  # its memory is free before the next is read
+            self._held = piece, self.read(self._pieces[piece])
+        return column_of(self._held[1], name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._names  # the inherited answer would read the column
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def scores_of(table: pa.Table) -> Floats:

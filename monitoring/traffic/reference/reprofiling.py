@@ -74,7 +74,7 @@ def reprofile(version_id: UUID, grid_id: UUID, lease: Lease) -> None:
         total = done + lacking(version_id, grid_id).count()
         for chunk in lacking(version_id, grid_id).order_by("day"):
             try:
-                profile = chunks.profile_of(chunks.read(chunk), grid, declared.model)
+                profile = chunks.recounted(chunk, grid, declared.model)
             except DamagedChunk:
                 continue
             row = ChunkProfile(chunk=chunk, grid_id=grid_id, blob=dumps(profile))
