@@ -22,7 +22,7 @@ def sent(monkeypatch):
 
 
 def eventually(holds) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30  # of a busy machine
     while time.monotonic() < deadline:
         if holds():
             return True
@@ -54,7 +54,7 @@ def test_without_a_broker_nothing_rings(sent, settings):
 
 def test_many_rings_for_one_queue_are_one(sent, monkeypatch):
     gate = threading.Event()
-    monkeypatch.setattr(bell, "import_string", lambda path: lambda queue: (gate.wait(5), sent.append(queue)))
+    monkeypatch.setattr(bell, "import_string", lambda path: lambda queue: (gate.wait(30), sent.append(queue)))
     one = bell.Bell()
     one.ring("ingest")  # keeps the thread busy
     time.sleep(0.05)
@@ -82,19 +82,28 @@ def test_a_failed_ring_is_logged_and_the_next_one_is_sent(sent, monkeypatch, cap
     assert eventually(lambda: sent == ["compute"])
 
 
+@pytest.mark.django_db(transaction=True)
+def test_an_order_does_not_wait_for_a_broker_that_hangs(sent, settings, monkeypatch):
+    settings.REDIS_URL = DEAD
+    gate = threading.Event()
+    monkeypatch.setattr(bell, "import_string", lambda path: lambda queue: gate.wait())
+
+    for number in range(5):
+        queue.enqueue("t.work", str(number))  # would hang here
+
+    assert Job.objects.count() == 5
+    gate.set()
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_broker_that_is_gone_neither_fails_nor_slows_an_order(settings, monkeypatch, caplog):
+def test_a_broker_that_is_gone_does_not_fail_an_order(settings, monkeypatch, caplog):
     settings.REDIS_URL = DEAD
     monkeypatch.setattr(bell, "_bell", bell.Bell())
 
-    started = time.monotonic()
-    for number in range(5):
-        queue.enqueue("t.work", str(number))
-    took_s = time.monotonic() - started
+    queue.enqueue("t.work", "k")
 
-    assert Job.objects.count() == 5
-    assert took_s < 1
+    assert Job.objects.count() == 1
     assert eventually(lambda: "ring not sent" in caplog.text)
 
 
