@@ -355,11 +355,11 @@ def sender(team: Any) -> Client:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_bad_input_is_answered_as_the_catalogue_says(case: Case, sender: Client) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
 
     response = post(sender, case.body(), kind=case.kind, media=case.media, **case.headers)
 
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5  # no body may keep a process busy
     document = response.json()
     check(case, response.status_code, document)
     if response.status_code == 202:
