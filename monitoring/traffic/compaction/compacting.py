@@ -147,4 +147,4 @@ def _order_what_follows(model: RegisteredModel, kept: Sequence[Chunk], now: date
         _order(model.pk, model.team_id)
     consolidation.order_full_days(kept, team=model.team_id)
     if Chunk.objects.filter(model=model, state=Chunk.State.PARKED).exists():
-        parked.order(model.pk, team=model.team_id, not_before=now + parked.EVERY)
+        parked.order_later(model.pk, team=model.team_id, now=now)

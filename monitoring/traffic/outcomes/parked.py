@@ -61,6 +61,12 @@ def order(model_id: UUID, *, team: UUID, not_before: datetime | None = None) -> 
     )
 
 
+def order_later(model_id: UUID, *, team: UUID, now: datetime) -> None:
+    """Have them look within the hour. One that is looking now is left alone: it would begin again at once, for ever."""
+    if not Job.objects.filter(kind="monitoring.match_parked", key=str(model_id), state=Job.State.RUNNING).exists():
+        order(model_id, team=team, not_before=now + EVERY)
+
+
 def _match(model_id: UUID, lease: Lease, now: datetime) -> None:
     parked, table = _read(model_id)
     prepared = Prepared.of(0, placing.see(()))

@@ -171,14 +171,10 @@ def _kept_texts(column: CodedColumn, spec: FeatureSpec, team_id: UUID, kid: str)
     return CodedColumn(column.codes, tuple(values))
 
 
-def _kept_numbers(column: Floats, spec: FeatureSpec, team_id: UUID, kid: str) -> Column:
+def _kept_numbers(column: Floats, spec: FeatureSpec, team_id: UUID, kid: str) -> Floats:
     if spec.privacy == "keep":
         return column
     distinct, places = np.unique(column, return_inverse=True)
     given = [None if np.isnan(value) else float(value) for value in distinct]
     kept = privacy.apply_column(spec, given, team_id, kid)
-    if any(isinstance(value, str) for value in kept):
-        known = [value for value in kept if value is not None]
-        codes = np.array([-1 if value is None else known.index(value) for value in kept], dtype=np.int32)
-        return CodedColumn(codes[places], tuple(known))
-    return np.array([np.nan if value is None else value for value in kept])[places]
+    return np.asarray(np.array([np.nan if value is None else value for value in kept])[places])

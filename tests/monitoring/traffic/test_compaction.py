@@ -22,10 +22,10 @@ from monitoring.models import (
 )
 from monitoring.stats.grid import FeatureSpec, freeze
 from monitoring.stats.profile import Operations
-from monitoring.traffic import chunks, compaction, frames, ledger, storage
+from monitoring.traffic import chunks, compaction, frames, ledger, payload, storage
 from monitoring.traffic.compaction import compacting, consolidation
 from registry.models import ModelVersion
-from tests.builders import DAY, Prediction, day_of, lease, make_credit_version, send
+from tests.builders import DAY, Prediction, day_of, lease, make_credit_version, prediction_group, send
 from tests.monitoring.traffic.conftest import compact, counts
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +124,24 @@ class TestCompact:
 
         assert Chunk.objects.get().rows == 100
         assert [counts(batch)["stored"] for batch in batches] == [20] * 5
+
+    def test_small_bodies_of_different_columns_are_put_together(self, version: ModelVersion) -> None:
+        full, plain = day_of(rows=2)
+        send(version, [full], now=NEXT_DAY)
+        bare = prediction_group(version, [plain], NEXT_DAY)
+        for name in ("endpoint", "prediction", "latency_ms", "cost"):
+            del bare.columns[name]
+        del bare.features["region"]
+        batch = send(version, [plain], now=NEXT_DAY)
+        InboxRow.objects.filter(batch=batch).update(payload=payload.encode([bare]))
+
+        compact(version.model)
+
+        table = chunks.read(Chunk.objects.get())
+        assert table["endpoint"].to_pylist() == [full.endpoint, ""]
+        assert table["f.region"].to_pylist() == [full.region, None]
+        assert table["latency_ms"].to_pylist() == [full.latency_ms, None]
+        assert table["score"].to_pylist() == [full.score, plain.score]
 
     def test_a_null_and_a_missing_value_stay_null(self, version: ModelVersion) -> None:
         send(version, [replace(day_of(rows=1)[0], income=None, region=None, latency_ms=None)], now=NEXT_DAY)

@@ -228,6 +228,13 @@ class TestParked:
 
         assert job.not_before > clock.now() + 50 * timedelta(minutes=1)
 
+    def test_a_matching_that_runs_is_not_begun_again(self, version: ModelVersion) -> None:
+        lease("monitoring.match_parked", str(version.model_id))
+
+        tell(version, [Outcome("b", "repaid", DAY)])
+
+        assert not Job.objects.get(kind="monitoring.match_parked").again
+
     @pytest.mark.parametrize(("days", "state"), [(29, "parked"), (31, "expired")])
     def test_after_thirty_days_it_is_given_up(
         self, version: ModelVersion, monkeypatch: pytest.MonkeyPatch, days: int, state: str
