@@ -40,16 +40,18 @@ def visible_jobs(user: User) -> JobQuerySet:
 
 def may_run_again(user: User, job: Job) -> Ruling:
     """Whether the person may have a quarantined job run again."""
-    if job.state != Job.State.QUARANTINED:
+    ruling = _may_operate(user, job)
+    if ruling and job.state != Job.State.QUARANTINED:
         return not_now("Only a quarantined job can be run again.")
-    return _may_operate(user, job)
+    return ruling
 
 
 def may_cancel(user: User, job: Job) -> Ruling:
     """Whether the person may withdraw a job that has not begun."""
-    if job.state not in (Job.State.QUEUED, Job.State.QUARANTINED):
+    ruling = _may_operate(user, job)
+    if ruling and job.state not in (Job.State.QUEUED, Job.State.QUARANTINED):
         return not_now("Only a job that waits or is quarantined can be cancelled.")
-    return _may_operate(user, job)
+    return ruling
 
 
 @transaction.atomic

@@ -8,7 +8,7 @@ import pytest
 from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit import faults
-from mlops_portal.kit.errors import Invalid
+from mlops_portal.kit.errors import Invalid, Refused
 from monitoring import planner, runs, windows
 from monitoring.checks.base import Check
 from monitoring.checks.config import (
@@ -29,8 +29,8 @@ from monitoring.runs import execution, saving
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import build_labels
 from monitoring.stats.results import Verdict
-from registry.models import AuditEntry
-from tests.factories import NOON, make_version
+from registry.models import AuditEntry, Role
+from tests.factories import NOON, make_member, make_version
 from tests.monitoring.measured import (
     add_chunk,
     add_labels,
@@ -405,6 +405,17 @@ class TestRevisions:
 
 
 class TestRequest:
+    @pytest.fixture(autouse=True)
+    def _of_the_team(self, version, alice):
+        make_member(alice, team=version.model.team, role=Role.MAINTAINER)
+
+    def test_a_viewer_may_not_ask(self, version, victor):
+        make_member(victor, team=version.model.team)
+        run = planned(version)
+
+        with pytest.raises(Refused, match="To edit monitors"):
+            runs.request(run.monitor, run.window_start, by=victor, now=NOON)
+
     def test_a_person_gets_the_next_revision(self, version, alice):
         week(version)
         first = executed(planned(version))
