@@ -64,4 +64,5 @@ def model_feature(request: HtmxRequest, slug: str, feature: str) -> HttpResponse
 
 
 def _model(request: HtmxRequest, slug: str) -> RegisteredModel:
-    return get_object_or_404(RegisteredModel.objects.visible_to(request.user).live().select_related("team", "owner"), slug=slug)
+    visible = RegisteredModel.objects.visible_to(request.user).live()
+    return get_object_or_404(visible.select_related("team", "owner"), slug=slug)

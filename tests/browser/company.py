@@ -1,0 +1,101 @@
+"""A measured company for the browser: two demo models with two weeks of traffic, brought in and measured for real."""
+
+from dataclasses import dataclass, replace
+
+import pytest
+
+from mlops_portal.demo import account, company, loading
+from mlops_portal.jobs import worker
+from mlops_portal.jobs.models import Job
+from mlops_portal.kit import clock
+from monitoring.models import Alert, Run
+from registry.models import Endpoint, Feature, Role, User
+from tests.factories import PASSWORD, make_member, make_model, make_team, make_user, make_version
+
+DAYS = 16  # the incidents of the demo begin 15 days before today
+MEASURED = ("arrival-time", "credit-limit")
+
+
+@dataclass(frozen=True, slots=True)
+class Company:
+    """Who is there, and the addresses of every page with what is on it."""
+
+    owner: User
+    viewer: User
+    outsider: User
+    run: Run
+    alert: Alert
+    pages: dict[str, str]
+
+
+def build() -> Company:
+    """Two models measured to the end, one new model that nothing has reached yet, three people."""
+    with pytest.MonkeyPatch.context() as patch:
+        stories = [story for story in company.STORIES if story.slug in MEASURED]
+        patch.setattr(company, "STORIES", tuple(replace(story, daily_rows=200) for story in stories))
+        loading.load(now=clock.now(), say=lambda _: None, days=DAYS)
+    worker.drain(Job.Queue.values, timeout_s=120)
+    owner = User.objects.get(username=account.USERNAME)
+    owner.set_password(PASSWORD)
+    owner.save()
+    viewer, outsider = make_user("victor"), make_user("charlie", team=make_team("other"), role=Role.MAINTAINER)
+    for membership in owner.memberships.select_related("team"):
+        make_member(viewer, team=membership.team, role=Role.VIEWER)
+    make_version(make_model(team=owner.memberships.first().team, slug="fresh", name="Fresh model"))
+    run = Run.objects.filter(model__slug="arrival-time", monitor__slug="inputs-training", is_latest=True)
+    newest, alert = run.order_by("window_end").last(), Alert.objects.open().latest("opened_at")
+    assert newest
+    return Company(owner, viewer, outsider, newest, alert, _pages(newest, alert))
+
+
+def _pages(run: Run, alert: Alert) -> dict[str, str]:
+    """Address by URL name; a second state of the same page is told apart after a comma."""
+    slug, team = run.model.slug, run.model.team.slug
+    feature = Feature.objects.current().filter(model=run.model).order_by("name").first()
+    endpoint = Endpoint.objects.get(model=run.model)
+    performance = Run.objects.filter(model=run.model, monitor__slug="performance").order_by("window_end").last()
+    operations = Run.objects.filter(model=run.model, monitor__slug="operations").order_by("window_end").last()
+    job = Job.objects.latest("created_at")
+    assert feature
+    assert performance
+    assert operations
+    return {
+        "home": "/",
+        "home, one team": f"/?team={team}",
+        "search": "/search/?q=a",
+        "search, nothing": "/search/?q=zzzz",
+        "me": "/me/",
+        "job-list": "/jobs/",
+        "job-detail": f"/jobs/{job.pk}/",
+        "api-docs": "/api/docs/",
+        "problem-detail": "/problems/unknown_version/",
+        "registry:model-list": "/models/",
+        "registry:model-create": "/models/new/",
+        "registry:model-detail": f"/models/{slug}/",
+        "registry:model-detail, fresh": "/models/fresh/",
+        "registry:model-edit": f"/models/{slug}/edit/",
+        "registry:model-delete": f"/models/{slug}/delete/",
+        "registry:feature-list": f"/models/{slug}/features/",
+        "registry:feature-create": f"/models/{slug}/features/new/",
+        "registry:feature-edit": f"/models/{slug}/features/{feature.pk}/",
+        "registry:version-list": f"/models/{slug}/versions/",
+        "registry:version-create": f"/models/{slug}/versions/new/",
+        "registry:version-detail": f"/models/{slug}/versions/1/",
+        "registry:endpoint-create": f"/models/{slug}/endpoints/new/",
+        "registry:endpoint-edit": f"/endpoints/{endpoint.slug}/",
+        "registry:team-list": "/teams/",
+        "registry:team-detail": f"/teams/{team}/",
+        "monitoring:alert-list": "/alerts/?state=all",
+        "monitoring:alert-list, nothing": "/alerts/?q=zzzz",
+        "monitoring:alert-detail": f"/alerts/{alert.pk}/",
+        "monitoring:run-list": "/runs/",
+        "monitoring:run-detail": f"/runs/{run.pk}/",
+        "monitoring:run-detail, performance": f"/runs/{performance.pk}/",
+        "monitoring:run-detail, operations": f"/runs/{operations.pk}/",
+        "monitoring:model-health": f"/models/{slug}/health/",
+        "monitoring:model-alerts": f"/models/{slug}/alerts/",
+        "monitoring:model-inputs": f"/models/{slug}/inputs/",
+        "monitoring:model-inputs, fresh": "/models/fresh/inputs/",
+        "monitoring:model-feature": f"/models/{slug}/inputs/trip_km/",
+        "monitoring:reference-upload": f"/models/{slug}/references/",
+    }
