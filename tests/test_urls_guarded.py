@@ -1,0 +1,182 @@
+"""Every route of the resolver, new ones included: nobody in without credentials, nothing of another team, no change
+by a viewer. A route that is to be public, or that takes an argument these tests do not know, has to be named here."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from mlops_portal.jobs import queue
+from mlops_portal.jobs.models import Job
+from monitoring import alerts
+from monitoring.models import Alert, IngestBatch, Reference
+from registry.models import ApiKey, Scope, Team
+from tests.factories import (
+    NOON,
+    api,
+    make_endpoint,
+    make_key,
+    make_measurement,
+    make_model,
+    make_monitor,
+    make_run,
+    make_version,
+)
+
+PUBLIC = {"sign-in", "sign-out", "claim", "healthz", "readyz", "api-schema", "api-docs", "problem-detail"}
+DEVELOPMENT = {"components", "component-fragment", "home_components"}  # not routed in production
+OWN = {"password-change", "look-change"}  # a viewer's own account
+UNSAFE = ("post", "put", "patch", "delete")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One route with arguments that name objects of team risk."""
+
+    name: str
+    url: str
+    has_object: bool
+
+    @property
+    def is_api(self) -> bool:
+        return self.url.startswith("/api/v1/")
+
+
+@pytest.fixture
+def known(team: Team, alice) -> dict[str, Any]:
+    """A value for every argument a route can have; all of them belong to team risk."""
+    model = make_model(team=team, slug="credit", features=[("income", "number")])
+    version, endpoint = make_version(model), make_endpoint(model, slug="credit-live")
+    run = make_run(make_monitor(model))
+    alerts.observe_run(run, [make_measurement(run, feature="income", value=0.9, verdict="drift", hard=True)], now=NOON)
+    make_key(team=team, label="sender")
+    queue.enqueue("monitoring.compact", str(model.pk), queue="ingest", team=team.pk)
+    reference = Reference.objects.create(
+        version=version,
+        name="training",
+        source="upload",
+        state="ready",
+        file_format="csv",
+        path="x",
+        sha256="0" * 64,
+        size_bytes=1,
+        created_at=NOON,
+        created_by="alice",
+    )
+    batch = IngestBatch.objects.create(
+        team=team,
+        model=model,
+        kind="prediction",
+        key="k",
+        body_sha256="0" * 64,
+        via="api",
+        answer={},
+        received=1,
+        accepted=1,
+        rejected=0,
+        received_at=NOON,
+    )
+    return {
+        "number": version.number,
+        "run_id": run.pk,
+        "alert_id": Alert.objects.get().pk,
+        "reference_id": reference.pk,
+        "batch_id": batch.pk,
+        "job_id": Job.objects.get(key=str(model.pk)).pk,
+        "feature_id": model.features.get(version=None).pk,
+        "feature": "income",
+        "username": "alice",
+        "key_id": ApiKey.objects.get(label="sender").key_id,
+        "code": "unknown_version",
+        "token": "nonsense",
+        "slug": {"models": model.slug, "endpoints": endpoint.slug, "teams": team.slug},
+    }
+
+
+@pytest.fixture
+def routes(known) -> list[Route]:
+    return list(_routes(get_resolver(), known))
+
+
+def _routes(resolver: URLResolver, known: dict[str, Any], namespace: str = "", prefix: str = "") -> Iterator[Route]:
+    for one in resolver.url_patterns:
+        path = f"{prefix}{one.pattern}"
+        if isinstance(one, URLResolver):
+            yield from _routes(one, known, f"{one.namespace}:" if one.namespace else namespace, path)
+        elif isinstance(one, URLPattern) and one.name not in DEVELOPMENT and not path.startswith("components/"):
+            arguments = {name: _value(known, name, path) for name in one.pattern.converters}
+            name = f"{namespace}{one.name}"
+            yield Route(name, reverse(name, kwargs=arguments), bool(arguments))
+
+
+def _value(known: dict[str, Any], name: str, path: str) -> Any:
+    value = known[name]
+    return value[path.removeprefix("api/v1/").split("/")[0]] if isinstance(value, dict) else value
+
+
+def _send(client: Client, method: str, route: Route) -> int:
+    if method == "get":
+        return client.get(route.url).status_code
+    media = "application/json" if route.is_api else "application/x-www-form-urlencoded"
+    headers = {"Idempotency-Key": str(uuid4()), "If-Match": '"1"'} if route.is_api else {}
+    return getattr(client, method)(
+        route.url, "{}" if route.is_api else "", content_type=media, headers=headers
+    ).status_code
+
+
+def test_the_list_of_public_routes_is_short_and_true(routes):
+    assert len(PUBLIC) <= 8
+    assert {route.name for route in routes} >= PUBLIC
+
+
+def test_without_credentials_nothing_but_the_public_routes_answers(routes):
+    client, found = Client(REMOTE_ADDR="192.0.2.7"), []  # metrics answer this machine
+    for route in routes:
+        if route.name in PUBLIC:
+            continue
+        for method in ("get", *UNSAFE):
+            answer = getattr(client, method)(route.url)
+            to_sign_in = answer.status_code == 302 and answer.headers["Location"].startswith(
+                reverse(settings.LOGIN_URL)
+            )
+            if not to_sign_in and answer.status_code not in (401, 405):
+                found.append((method, route.name, answer.status_code))
+
+    assert found == []
+
+
+def test_what_belongs_to_another_team_does_not_exist(routes, charlie):
+    client = Client()
+    client.force_login(charlie)
+    key = api(make_key(team=charlie.memberships.get().team, scopes=list(Scope.values)))
+    found = []
+    for route in routes:
+        if route.name in PUBLIC or not route.has_object:
+            continue
+        for method in ("get", *UNSAFE):
+            status = _send(key if route.is_api else client, method, route)
+            if status not in (404, 405):
+                found.append((method, route.name, status))
+
+    assert found == []
+
+
+def test_a_viewer_changes_nothing(routes, victor, team):
+    client = Client()
+    client.force_login(victor)
+    key = api(make_key(team=team, user=victor))
+    found = []
+    for route in routes:
+        if route.name in PUBLIC | OWN:
+            continue
+        for method in UNSAFE:
+            status = _send(key if route.is_api else client, method, route)
+            if status not in (403, 404, 405):
+                found.append((method, route.name, status))
+
+    assert found == []
