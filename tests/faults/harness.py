@@ -27,10 +27,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
 LOOK_EVERY_S = 0.02
 KILLED = 137
-_WEB = (
-    "-m", "granian", "--interface", "wsgi", "tests.faults.app:application", "--host", "127.0.0.1", "--workers", "1",
-    "--blocking-threads", "4", "--no-ws", "--http", "1", "--log-level", "warning", "--no-respawn-failed-workers",
-)  # fmt: skip
 _serial = count(1)
 
 
@@ -167,7 +163,7 @@ class Web:
         }
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, *_WEB, "--port", str(portal.port)],
+                [sys.executable, "-m", "tests.faults.web", str(portal.port)],
                 cwd=ROOT,
                 env=environment,
                 stdout=log,

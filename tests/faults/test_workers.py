@@ -1,19 +1,18 @@
-"""Jobs delivered twice, workers overtaken, workers that die without a word."""
+"""Jobs delivered twice, and workers that are overtaken."""
 
 import signal
 import time
 
 import pytest
 
-from tests.faults.harness import KILLED, Portal, until
+from tests.faults.harness import Portal, until
 from tests.faults.ledger import outcomes, predictions
 from tests.faults.trouble import Trouble
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
-AGAIN_WITHIN_S = 65.0
 LEASE_S = 1.0
-# Kinds that no test here orders: the one is held by a command and has no handler, the other waits for old days.
+# Ordered for traffic of more than 90 days ago only.
 NOT_ORDERED = {"monitoring.expire"}
 
 
@@ -69,20 +68,3 @@ def test_a_worker_that_stood_still_for_two_leases_writes_nothing(portal, point):
     assert "lease lost" in slow.said()
     portal.require_promises()
     assert portal.do("runs", slug=slug) == results
-
-
-def test_an_orphaned_job_runs_again_within_65_seconds(portal):
-    [slug] = portal.models()
-    portal.send(predictions(slug, days_ago=1))
-    dead = portal.start("work", Trouble("compact.renamed:exit:1"))
-    assert dead.wait() == KILLED
-    died_at = time.monotonic()
-    alive = portal.start("work")
-
-    until(lambda: not portal.do("inbox_rows"), "the orphan is done", every_s=1.0)
-
-    took_s = time.monotonic() - died_at
-    alive.send(signal.SIGTERM)
-    assert alive.wait() == 0, alive.said()
-    assert took_s < AGAIN_WITHIN_S
-    portal.require_promises()
