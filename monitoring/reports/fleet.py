@@ -216,7 +216,13 @@ def _weeks(launched: Mapping[UUID, datetime]) -> dict[UUID, tuple[str | None, ..
         week = min((end - launched[model] - timedelta(seconds=1)) // timedelta(days=7), 2)
         if week >= 0 and worst:
             seen[model][week].append(worst)
-    return {model: tuple(shared.worst(week) or None for week in weeks) for model, weeks in seen.items()}
+    return {model: tuple(_judged(week) for week in weeks) for model, weeks in seen.items()}
+
+
+def _judged(verdicts: Sequence[str]) -> str | None:
+    """The worst of a week; windows that could not be judged count only where nothing else was."""
+    unjudged = {Verdict.insufficient.value, Verdict.no_data.value}
+    return shared.worst([verdict for verdict in verdicts if verdict not in unjudged] or verdicts) or None
 
 
 def _sparks(

@@ -84,14 +84,12 @@ def certainty(one: Measurement) -> str:
 
 
 def newest_runs(models: Sequence[UUID]) -> list[Run]:
-    """The newest judged run of each monitor of the models with its configuration, in two queries."""
+    """The newest judged run of each monitor of the models with its configuration, in one query."""
     judged = Run.objects.filter(monitor=OuterRef("pk"), is_latest=True, state__in=[Run.State.DONE, Run.State.NO_DATA])
-    newest = Monitor.objects.filter(model__in=models).values_list(
-        Subquery(judged.order_by("-window_end").values("pk")[:1]), flat=True
+    newest = Monitor.objects.filter(model__in=models).values(
+        newest=Subquery(judged.order_by("-window_end").values("pk")[:1])
     )
-    return list(
-        Run.objects.filter(pk__in=[pk for pk in newest if pk]).select_related("monitor", "config").defer("inputs")
-    )
+    return list(Run.objects.filter(pk__in=newest).select_related("monitor", "config").defer("inputs"))
 
 
 def whole(runs: Iterable[Run]) -> QuerySet[Measurement]:
