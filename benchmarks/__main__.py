@@ -1,0 +1,44 @@
+"""`python -m benchmarks [names...]`: print every figure beside its peer and its promise."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Callable
+
+from benchmarks import compaction, drift, ingest, outcomes, profile, report, window
+from benchmarks.report import Lines
+
+BENCHES: dict[str, Callable[[], Lines]] = {
+    "profile": profile.lines,
+    "window": window.lines,
+    "compaction": compaction.lines,
+    "outcomes": outcomes.lines,
+    "ingest": ingest.lines,
+    "drift": drift.lines,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the benches in turn. 1 if a promise was missed or a bench failed, else 0."""
+    missed: list[str] = []
+    print(report.load(), flush=True)
+    for name in names or BENCHES:
+        print(f"\n{name} ({report.load()})", flush=True)
+        try:
+            for line in BENCHES[name]():
+                print(f"  {line}", flush=True)
+                if line.promise and not line.promise.is_met:
+                    missed.append(f"{line.name}: {line.promise.text}")
+        except Exception:
+            traceback.print_exc()
+            missed.append(f"{name}: the bench failed")
+    print(f"\n{'all promises met' if not missed else 'not met:'}")
+    for what in missed:
+        print(f"  {what}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios against peers, in one run.")
+    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], metavar="name", help=", ".join(BENCHES))
+    sys.exit(main(parser.parse_args().names))
