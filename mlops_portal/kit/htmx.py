@@ -40,5 +40,7 @@ def render_page(
 def changed(request: HtmxRequest, *, event: str, back_to: str, **url_kwargs: Any) -> HttpResponse:
     """Tell the client that a change is done: 204 with the event to htmx, a redirect to a plain form."""
     if request.htmx:
-        return trigger_client_event(HttpResponse(status=204), event)
+        done = HttpResponse(status=204)
+        trigger_client_event(done, event)
+        return done
     return redirect(back_to, **url_kwargs)

@@ -211,7 +211,7 @@ def _skill_panel(metric: str, rows: Sequence[Measurement], configs: Mapping[UUID
 def _drift_limits(configs: Mapping[UUID, Mapping[str, Any]]) -> tuple[Limit, ...]:
     """The thresholds of the monitor that looks at inputs; features may have their own."""
     asked = (config.get("checks", {}).get("input_drift") for config in configs.values())
-    found = next((check for check in asked if check), {})
+    found: Mapping[str, Any] = next((check for check in asked if check), {})
     return (Limit(found.get("warn", WARN), "warning", "warn"), Limit(found.get("drift", DRIFT), "drift at"))
 
 
