@@ -214,7 +214,7 @@ def _weeks(launched: Mapping[UUID, datetime]) -> dict[UUID, tuple[str | None, ..
     rows = Run.objects.filter(condition, is_latest=True, state=Run.State.DONE)
     for model, end, worst in rows.values_list("model", "window_end", "summary__worst"):
         week = min((end - launched[model] - timedelta(seconds=1)) // timedelta(days=7), 2)
-        if week >= 0 and worst:
+        if week >= 0 and worst and worst not in shared.UNJUDGED:
             seen[model][week].append(worst)
     return {model: tuple(_judged(week) for week in weeks) for model, weeks in seen.items()}
 

@@ -74,3 +74,10 @@ def test_a_hostile_name_is_only_text(team, alice):
 
 def test_nobody_sees_the_fleet_without_signing_in(client, db):
     assert client.get("/").headers["Location"].startswith("/sign-in/")
+
+
+def test_a_week_without_verdict_does_not_hide_one_with(team, alice):
+    model = make_shown(team)
+    model.runs.exclude(monitor__slug="operations").update(summary={"worst": "insufficient"})
+
+    assert "week 1 ok" in get(alice, "/")
