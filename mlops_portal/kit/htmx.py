@@ -43,4 +43,5 @@ def changed(request: HtmxRequest, *, event: str, back_to: str, **url_kwargs: Any
         done = HttpResponse(status=204)
         trigger_client_event(done, event)
         return done
-    return redirect(back_to, **url_kwargs)
+    answer: HttpResponse = redirect(back_to, **url_kwargs)
+    return answer

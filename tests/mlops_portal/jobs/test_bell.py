@@ -95,18 +95,6 @@ def test_an_order_does_not_wait_for_a_broker_that_hangs(sent, settings, monkeypa
     gate.set()
 
 
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_a_broker_that_is_gone_does_not_fail_an_order(settings, monkeypatch, caplog):
-    settings.REDIS_URL = DEAD
-    monkeypatch.setattr(bell, "_bell", bell.Bell())
-
-    queue.enqueue("t.work", "k")
-
-    assert Job.objects.count() == 1
-    assert eventually(lambda: "ring not sent" in caplog.text)
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_bell_that_fails_outright_does_not_fail_the_order(monkeypatch):
     def broken(queue: str) -> None:
