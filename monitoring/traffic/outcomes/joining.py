@@ -26,18 +26,17 @@ from monitoring.traffic.specs import ModelSpec, Task
 from registry.models import ModelVersion
 
 TRUTH = "truth"
-PART_ROWS = 1_000_000
+PART_ROWS = 250_000
 MEMORY = "250MB"
 TASKS = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
 _READ = ("request_id", "id_hash", "predicted_at", "score", "prediction", "prediction_number", "fallback", "error")
+# Outcomes are numbered by the time of their observation: the last of a request is the one that counts.
 _JOIN = """
-WITH latest AS (
-    SELECT id_hash, request_id,
-        arg_max({number: value_number, label: value_text, observed: observed_at}, (observed_at, received_at)) AS held
-    FROM outcomes GROUP BY id_hash, request_id)
-SELECT place, held.number AS number, held.label AS label, epoch_us(held.observed) AS at
-FROM predictions JOIN latest USING (id_hash, request_id) ORDER BY place
+WITH latest AS (SELECT {keys}, max(number) AS number FROM outcomes GROUP BY {keys})
+SELECT place, number FROM predictions JOIN latest USING ({keys}) ORDER BY place
 """
+_BY_HASH, _BY_ID = ("id_hash",), ("id_hash", "request_id")
+_OUTCOME = ("request_id", "id_hash", "kind", "value_number", "value_text", "observed_at", "received_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +146,7 @@ def _joined(version: ModelVersion, on: date, signal: str, grid: Grid | None) -> 
         table = _read(predictions, _columns(grid), part, parts, day)
         if table is None:
             continue
-        found = _join(table, _read(outcomes, None, part, parts, day), signal)
+        found = _join(table, _read(outcomes, _OUTCOME, part, parts, day), signal)
         labels = _labels(found, len(table), signal, spec)
         day.rows += len(table)
         day.labelled += int(labels.known.sum())
@@ -164,21 +163,24 @@ def _columns(grid: Grid | None) -> list[str]:
     return [*_READ, *(frames.FEATURE + name for name in (grid.segments if grid else ()))]
 
 
-def _read(stored: Sequence[Chunk], columns: Sequence[str] | None, part: int, parts: int, day: _Day) -> pa.Table | None:
+def _read(stored: Sequence[Chunk], columns: Sequence[str], part: int, parts: int, day: _Day) -> pa.Table | None:
     """The rows of one part of the day, by id hash; a chunk that cannot be read is named in the day."""
     tables = []
     for chunk in stored:
         try:
             with chunks.opened(chunk) as file:
-                present = set(file.schema_arrow.names)
-                table = file.read(columns=[name for name in columns or present if name in present])
+                present = [name for name in columns if name in set(file.schema_arrow.names)]
+                groups = (file.read_row_group(i, present, use_threads=False) for i in range(file.num_row_groups))
+                tables.append(pa.concat_tables(_counting(_mine(group, part, parts)) for group in groups))
         except DamagedChunk:
             if chunk.sha256 not in day.damaged:
                 day.damaged.append(chunk.sha256)
-            continue
-        mine = (frames.hashes(table) >> np.uint64(32)) % np.uint64(parts) == part
-        tables.append(_counting(table if parts == 1 else table.filter(pa.array(mine))))
     return frames.joined(tables) if tables else None
+
+
+def _mine(table: pa.Table, part: int, parts: int) -> pa.Table:
+    mine = (frames.hashes(table) >> np.uint64(32)) % np.uint64(parts) == part
+    return table if parts == 1 else table.filter(pa.array(mine))
 
 
 def _counting(table: pa.Table) -> pa.Table:
@@ -192,15 +194,40 @@ def _join(predictions: pa.Table, outcomes: pa.Table | None, signal: str) -> Mapp
     """The newest outcome of each prediction that has one. place: the prediction's row."""
     if outcomes is None:
         outcomes = frames.OUTCOME_SCHEMA.empty_table()
-    of_signal = outcomes.filter(pc.equal(outcomes["kind"].cast(pa.string()), signal))
-    keys = predictions.select(["id_hash", "request_id"])
-    held = of_signal.select(["id_hash", "request_id", "value_number", "value_text", "observed_at", "received_at"])
+    kinds = frames.coded(outcomes["kind"])
+    is_wanted = np.isin(kinds.codes, [code for code, kind in enumerate(kinds.values) if kind == signal])
+    held = (outcomes if is_wanted.all() else outcomes.filter(pa.array(is_wanted))).drop_columns("kind")
+    del outcomes
+    by_time = np.lexsort((frames.micros(held["received_at"]), frames.micros(held["observed_at"])))
+    places, numbers = _matched(predictions, held, by_time, _BY_HASH)
+    found = held.take(pa.array(by_time[numbers]))
+    if not pc.all(pc.equal(found["request_id"], predictions["request_id"].take(pa.array(places))), min_count=0).as_py():
+        places, numbers = _matched(predictions, held, by_time, _BY_ID)  # two ids share a hash: compare the ids
+        found = held.take(pa.array(by_time[numbers]))
+    return {
+        "place": pa.chunked_array([places]),
+        "number": found["value_number"],
+        "label": found["value_text"],
+        "at": found["observed_at"].cast(pa.int64()),
+    }
+
+
+def _matched(
+    predictions: pa.Table, outcomes: pa.Table, by_time: NDArray[np.int64], keys: tuple[str, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows of predictions with an outcome, and the number of its last one in the order of time."""
+    numbers = np.empty(len(by_time), dtype=np.int64)
+    numbers[by_time] = np.arange(len(by_time))
     config: dict[str, Any] = {"memory_limit": MEMORY, "threads": "1", "temp_directory": tempfile.gettempdir()}
     with duckdb.connect(":memory:", config=config) as connection:
-        connection.register("predictions", keys.append_column("place", pa.array(np.arange(len(keys)))))
-        connection.register("outcomes", held)
-        found = connection.sql(_JOIN).to_arrow_table()
-    return {name: found[name] for name in ("place", "number", "label", "at")}
+        connection.register("predictions", _numbered(predictions, keys, "place", np.arange(len(predictions))))
+        connection.register("outcomes", _numbered(outcomes, keys, "number", numbers))
+        found = connection.sql(_JOIN.format(keys=", ".join(keys))).to_arrow_table()
+    return found["place"].to_numpy(), found["number"].to_numpy()
+
+
+def _numbered(table: pa.Table, keys: tuple[str, ...], name: str, numbers: NDArray[np.int64]) -> pa.Table:
+    return table.select(keys).append_column(name, pa.array(numbers))
 
 
 @dataclass(frozen=True, slots=True)

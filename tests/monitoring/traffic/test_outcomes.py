@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mlops_portal.jobs.models import Job
@@ -12,7 +13,7 @@ from mlops_portal.jobs.queue import LostLease
 from mlops_portal.kit import clock, faults
 from monitoring.models import Chunk, DayManifest, LabelProfile, VersionTraffic
 from monitoring.stats.grid import FeatureSpec, freeze
-from monitoring.traffic import chunks, outcomes
+from monitoring.traffic import chunks, frames, outcomes
 from monitoring.traffic.outcomes import joining, parked
 from registry.models import ModelVersion
 from tests.builders import DAY, Outcome, Prediction, day_of, lease, make_credit_version, report, send
@@ -458,6 +459,29 @@ class TestLabelProfile:
 
         assert (parts.rows, parts.labelled, parts.delay_p95_s) == (100, 70, whole.delay_p95_s)
         assert parts.profile.scores().positives.tolist() == whole.profile.scores().positives.tolist()
+
+    @pytest.mark.parametrize("told", [["b"], ["a", "b"], ["b", "a", "b"]])
+    def test_two_requests_with_one_hash_keep_their_own_outcomes(self, told: list[str]) -> None:
+        same = {"id_hash": pa.array([7, 7], pa.uint64())}
+        predictions = pa.table({"request_id": ["a", "b"]} | same)
+        times = pa.array(range(len(told)), pa.int64()).cast(frames.TIME)
+        given = {
+            "request_id": told,
+            "kind": ["truth"] * len(told),
+            "value_number": [float(number) for number in range(len(told))],
+            "observed_at": times,
+            "received_at": times,
+            "id_hash": pa.array([7] * len(told), pa.uint64()),
+        }
+        names = frames.OUTCOME_SCHEMA.names
+        columns = [given.get(name, pa.nulls(len(told), frames.OUTCOME_SCHEMA.field(name).type)) for name in names]
+        reported = pa.table(columns, names=names)
+
+        found = joining._join(predictions, reported, "truth")
+
+        newest = {one: float(number) for number, one in enumerate(told)}
+        ids = [predictions["request_id"][place].as_py() for place in found["place"].to_pylist()]
+        assert dict(zip(ids, found["number"].to_pylist(), strict=True)) == newest
 
     def test_damage_is_told_and_not_kept(self, version: ModelVersion, folder: Path) -> None:
         give_grid(version)
