@@ -29,7 +29,7 @@ FILTERS = {"model": "model__slug", "monitor": "monitor__slug", "state": "state",
 def run_list(request: HtmxRequest) -> HttpResponse:
     rows = Run.objects.visible_to(request.user).latest().select_related("model", "monitor")
     for key, column in FILTERS.items():
-        if value := request.GET.get(key):
+        if value := request.GET.get(key, "").replace("\x00", ""):  # PostgreSQL stores no U+0000
             rows = rows.filter(**{column: value})
     page = Paginator(rows.order_by("-window_end", "model__name", "pk"), PAGE_ROWS).get_page(request.GET.get("page"))
     models = RegisteredModel.objects.visible_to(request.user).live().order_by("name")
