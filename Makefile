@@ -16,7 +16,7 @@ test-faults: $(VENV)/.dev  ## real processes, killed on purpose
 	$(RUN) -m pytest -n 2 -m fault
 
 test-browser: $(VENV)/.dev  ## real Chromium
-	$(RUN) -m pytest -n 2 -m browser
+	$(RUN) -m pytest -n 2 --dist loadfile -m browser tests/browser
 
 check: $(VENV)/.dev  ## everything that is not a test; `make -k check` shows all failures
 	@$(MAKE) -k --no-print-directory check-format check-lint check-types check-templates check-migrations check-docs check-security
