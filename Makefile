@@ -10,13 +10,13 @@ run: $(VENV)/.run .env  ## install, migrate, load the demo, serve web + workers 
 	$(RUN) manage.py portal --demo
 
 test: $(VENV)/.dev  ## the whole suite; DATABASE_URL and REDIS_URL choose the services
-	$(RUN) -m pytest -n auto -m "not fault and not browser"
+	$(RUN) -m pytest -n auto -m "not fault and not browser" $(PYTEST_ARGS)
 
 test-faults: $(VENV)/.dev  ## real processes, killed on purpose
-	$(RUN) -m pytest -n 2 -m fault
+	$(RUN) -m pytest -n 2 -m fault $(PYTEST_ARGS)
 
 test-browser: $(VENV)/.dev  ## real Chromium
-	$(RUN) -m pytest -n 2 --dist loadfile -m browser tests/browser
+	$(RUN) -m pytest -n 2 --dist loadfile -m browser tests/browser $(PYTEST_ARGS)
 
 check: $(VENV)/.dev  ## everything that is not a test; `make -k check` shows all failures
 	@$(MAKE) -k --no-print-directory check-format check-lint check-types check-templates check-migrations check-docs check-security

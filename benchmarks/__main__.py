@@ -40,5 +40,8 @@ def main(names: list[str]) -> int:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ratios against peers, in one run.")
-    parser.add_argument("names", nargs="*", choices=[*BENCHES, []], metavar="name", help=", ".join(BENCHES))
-    sys.exit(main(parser.parse_args().names))
+    parser.add_argument("names", nargs="*", metavar="name", help=f"which benches (default: all): {', '.join(BENCHES)}")
+    chosen = parser.parse_args().names
+    if unknown := [name for name in chosen if name not in BENCHES]:
+        parser.error(f"there is no bench {', '.join(unknown)}; choose from {', '.join(BENCHES)}")
+    sys.exit(main(chosen))

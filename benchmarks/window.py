@@ -16,12 +16,16 @@ def lines() -> Lines:
         for segment in ("", SEGMENT):
             try:
                 with database.portal(kind) as env:
-                    run = processes.ours("window", paths[0], json.dumps(FEATURES), segment, env=env)
+                    arguments = (paths[0], json.dumps(FEATURES), segment)
+                    processes.ours("window", "fill", *arguments, env=env)
+                    run = processes.ours("window", "measure", *arguments, env=env)
             except database.Absent as absent:
                 yield Line(f"run, 7 d x 1M x 50, {kind}", f"not measured: {absent}")
                 break
             yield _line(kind, segment, run)
             if kind == database.SQLITE and not segment:
+                peak = run["peak_mb"]
+                yield Line("run, 7 d x 1M x 50, peak memory", f"{peak:.0f} MB", promise=at_most(peak, 400, " MB"))
                 yield _against_evidently(run["median_s"])
 
 

@@ -30,13 +30,18 @@ ROWS_A_DAY = 1_000_000
 REPEATS = 15
 
 
-def main(reference_path: str, names: list[str], segment: str) -> None:
-    """Print how long a run takes, from its lease to its commit, and what it measured."""
-    memory.keep_freed()
+def fill(reference_path: str, names: list[str], segment: str) -> None:
+    """Store a week of traffic and plan its runs."""
     version = company.make_version(names, segment=segment)
     company.load_reference(version, Path(reference_path))
     store(version)
     planner.plan(company.NOW, drain=True)
+    print(json.dumps(Run.objects.count()))
+
+
+def measure(_reference_path: str, _names: list[str], _segment: str) -> None:
+    """Print how long a run takes, from its lease to its commit, and what it measured."""
+    memory.keep_freed()
     end = company.DAY + timedelta(days=DAYS)
     run = Run.objects.select_related("monitor").get(monitor__slug="inputs-training", window_end=end)
     taken, queries, measurements = [], 0, 0
@@ -89,4 +94,4 @@ def take(run: Run) -> queue.Lease:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], json.loads(sys.argv[2]), sys.argv[3])
+    {"fill": fill, "measure": measure}[sys.argv[1]](sys.argv[2], json.loads(sys.argv[3]), sys.argv[4])
