@@ -4,7 +4,6 @@ Never use them on the fine cells of a grid: there chance alone looks like drift.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from scipy.special import chdtrc, chdtri, rel_entr
@@ -29,15 +28,12 @@ def psi(reference: IntArray, current: IntArray, *, smoothing: float = 0.5) -> Di
     >>> round(psi(np.array([80, 20]), np.array([20, 80]), smoothing=0).value, 4)
     1.6636
     """
-    result = _smoothed("psi.1", reference, current, smoothing, lambda p, q: (q - p) * np.log(q / p))
-    if result.value is None:
-        return result
-    unit = 1 / result.n_ref + 1 / result.n_cur
-    return replace(
-        result,
-        p_value=float(chdtrc(result.bins - 1, result.value / unit)),
-        floor=noise_floor(result.bins, result.n_ref, result.n_cur),
-    )
+    seen = _smoothed("psi.1", reference, current, smoothing, lambda p, q: (q - p) * np.log(q / p))
+    if seen.value is None:
+        return seen
+    p_value = float(chdtrc(seen.bins - 1, seen.value / (1 / seen.n_ref + 1 / seen.n_cur)))
+    floor = noise_floor(seen.bins, seen.n_ref, seen.n_cur)
+    return Divergence("psi.1", seen.value, p_value, floor, seen.bins, seen.n_ref, seen.n_cur)
 
 
 def kl(reference: IntArray, current: IntArray, *, smoothing: float = 0.5) -> Divergence:
@@ -57,11 +53,11 @@ def js(reference: IntArray, current: IntArray) -> Divergence:
     >>> js(np.array([10, 0]), np.array([0, 10])).value
     1.0
     """
-    result = _raw("js.1", reference, current, _js)
-    if result.value is None:
-        return result
-    floor = noise_floor(result.bins, result.n_ref, result.n_cur)
-    return replace(result, floor=float(np.sqrt(floor / (8 * _LN2))))
+    seen = _raw("js.1", reference, current, _js)
+    if seen.value is None:
+        return seen
+    floor = float(np.sqrt(noise_floor(seen.bins, seen.n_ref, seen.n_cur) / (8 * _LN2)))
+    return Divergence("js.1", seen.value, None, floor, seen.bins, seen.n_ref, seen.n_cur)
 
 
 def tvd(reference: IntArray, current: IntArray) -> Divergence:
@@ -144,11 +140,11 @@ def _smoothed(
     reason = missing_reason(a, c)
     if reason is None and smoothing <= 0 and not (a * c).all():
         reason = Reason.undefined
-    result = Divergence(metric, bins=len(a), n_ref=int(a.sum()), n_cur=int(c.sum()), reason=reason)
-    if reason:
-        return result
-    p, q = (a + smoothing) / (a + smoothing).sum(), (c + smoothing) / (c + smoothing).sum()
-    return replace(result, value=max(0.0, float(term(p, q).sum())))
+    n, m, value = int(a.sum()), int(c.sum()), None
+    if not reason:
+        p, q = a + smoothing, c + smoothing
+        value = max(0.0, float(term(p / p.sum(), q / q.sum()).sum()))
+    return Divergence(metric, value, bins=len(a), n_ref=n, n_cur=m, reason=reason)
 
 
 def _raw(
@@ -159,10 +155,9 @@ def _raw(
 ) -> Divergence:
     a, c = occupied(reference, current)
     reason = missing_reason(a, c)
-    result = Divergence(metric, bins=len(a), n_ref=int(a.sum()), n_cur=int(c.sum()), reason=reason)
-    if reason:
-        return result
-    return replace(result, value=float(distance(a / a.sum(), c / c.sum())))
+    n, m = int(a.sum()), int(c.sum())
+    value = None if reason else float(distance(a / n, c / m))
+    return Divergence(metric, value, bins=len(a), n_ref=n, n_cur=m, reason=reason)
 
 
 def _js(p: FloatArray, q: FloatArray) -> float:

@@ -28,12 +28,11 @@ def ks(reference: IntArray, current: IntArray, *, with_p: bool = True) -> Diverg
     a, c = occupied(reference, current)
     n, m = int(a.sum()), int(c.sum())
     reason = missing_reason(a, c)
-    result = Divergence("ks.1", bins=len(a), n_ref=n, n_cur=m, reason=reason)
     if reason:
-        return result
+        return Divergence("ks.1", bins=len(a), n_ref=n, n_cur=m, reason=reason)
     distance = float(np.abs(np.cumsum(a) / n - np.cumsum(c) / m).max())
     p = _ks_p(distance, max(1, round(n * m / (n + m)))) if with_p else None
-    return replace(result, value=distance, p_value=p)
+    return Divergence("ks.1", distance, p, bins=len(a), n_ref=n, n_cur=m)
 
 
 def _ks_p(distance: float, size: int) -> float:
@@ -69,16 +68,18 @@ def wasserstein(
     metric = "w1.1" if clip else "w1_raw.1"
     n, m = int(reference.sum()), int(current.sum())
     bins = int(((reference > 0) | (current > 0)).sum())
-    result = Divergence(metric, bins=bins, n_ref=n, n_cur=m)
-    if not n or not m:
-        return replace(result, reason=Reason.empty if n else Reason.no_reference)
-    if clip and grid.scale is None:
-        return replace(result, reason=Reason.constant)
+    reason = None if n and m else Reason.empty if n else Reason.no_reference
+    if reason is None and clip and grid.scale is None:
+        reason = Reason.constant
+    if reason:
+        return Divergence(metric, bins=bins, n_ref=n, n_cur=m, reason=reason)
     ends = (grid.clip_low, grid.clip_high) if clip else (_or(low, grid.minimum), _or(high, grid.maximum))
     gap = np.cumsum(reference)[:-1] / n - np.cumsum(current)[:-1] / m
     area = _area_between(grid.edges, gap, float(ends[0] or 0.0), float(ends[1] or 0.0))
     value = area / grid.scale if clip and grid.scale else area
-    return replace(result, value=value) if np.isfinite(value) else replace(result, reason=Reason.not_finite)
+    if not np.isfinite(value):
+        return Divergence(metric, bins=bins, n_ref=n, n_cur=m, reason=Reason.not_finite)
+    return Divergence(metric, value, bins=bins, n_ref=n, n_cur=m)
 
 
 def _or(value: float | None, default: float | None) -> float | None:
@@ -111,12 +112,11 @@ def chi2_homogeneity(reference: IntArray, current: IntArray) -> Divergence:
     a, c = occupied(reference, current)
     n, m = int(a.sum()), int(c.sum())
     reason = missing_reason(a, c)
-    result = Divergence("chi2.1", bins=len(a), n_ref=n, n_cur=m, reason=reason)
     if reason:
-        return result
+        return Divergence("chi2.1", bins=len(a), n_ref=n, n_cur=m, reason=reason)
     expected = (a + c) * (n / (n + m))
     statistic = float(((a - expected) ** 2 / expected).sum() * (1 + n / m))
-    return replace(result, value=statistic, p_value=float(chdtrc(len(a) - 1, statistic)))
+    return Divergence("chi2.1", statistic, float(chdtrc(len(a) - 1, statistic)), bins=len(a), n_ref=n, n_cur=m)
 
 
 def cramers_v(reference: IntArray, current: IntArray) -> Divergence:
