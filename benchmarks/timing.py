@@ -6,16 +6,16 @@ import time
 from collections.abc import Callable
 
 
-def median_s(work: Callable[[], object], *, times: int = 3, warm_up: bool = True) -> float:
-    """Median wall time of some calls, in seconds, after one call that does not count."""
-    if warm_up:
-        work()
-    taken = []
+def median_s(work: Callable[[], object], *, times: int = 3) -> dict[str, float]:
+    """Median wall and processor time of some calls, in seconds, after one call that does not count."""
+    work()
+    watches = []
     for _ in range(times):
-        begun = time.perf_counter()
+        watch = Stopwatch()
         work()
-        taken.append(time.perf_counter() - begun)
-    return statistics.median(taken)
+        watches.append((watch.wall_s(), watch.cpu_s()))
+    wall_s, cpu_s = zip(*watches, strict=True)
+    return {"wall_s": statistics.median(wall_s), "cpu_s": statistics.median(cpu_s)}
 
 
 class Stopwatch:

@@ -70,8 +70,8 @@ def main(reference_path: str, current_path: str) -> None:
     print(
         json.dumps(
             {
-                "cold_s": median_s(lambda: cold(reference, current), times=7),
-                "stored_s": median_s(lambda: distances(grid, *profiles), times=5),
+                "cold": median_s(lambda: cold(reference, current), times=7),
+                "stored": median_s(lambda: distances(grid, *profiles), times=5),
                 "metrics": len(distances(grid, *profiles)),
             }
         )

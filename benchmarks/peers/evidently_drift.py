@@ -38,8 +38,8 @@ def main(reference_path: str, current_path: str) -> None:
         json.dumps(
             {
                 "version": version("evidently"),
-                "preset_s": median_s(preset, times=3),
-                "tests_s": median_s(tests, times=3),
+                "preset": median_s(preset, times=3),
+                "tests": median_s(tests, times=3),
                 "features": len(tests()),
             }
         )

@@ -29,8 +29,8 @@ def main(reference_path: str, current_path: str) -> None:
         json.dumps(
             {
                 "version": version("nannyml"),
-                "js_s": median_s(lambda: drift("jensen_shannon", "jensen_shannon"), times=3),
-                "ks_chi2_s": median_s(lambda: drift("kolmogorov_smirnov", "chi2"), times=3),
+                "js": median_s(lambda: drift("jensen_shannon", "jensen_shannon"), times=3),
+                "ks_chi2": median_s(lambda: drift("kolmogorov_smirnov", "chi2"), times=3),
             }
         )
     )

@@ -26,8 +26,8 @@ def main(reference_path: str, current_path: str) -> None:
         json.dumps(
             {
                 "version": version("whylogs"),
-                "cold_s": median_s(cold, times=3),
-                "stored_s": median_s(lambda: calculate_drift_scores(*stored, with_thresholds=True), times=3),
+                "cold": median_s(cold, times=3),
+                "stored": median_s(lambda: calculate_drift_scores(*stored, with_thresholds=True), times=3),
             }
         )
     )
