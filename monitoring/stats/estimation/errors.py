@@ -25,26 +25,24 @@ _METHOD = "error_regression"
 class ErrorModel:
     """What absolute error to expect of a row.
 
-    mean: of the errors it was fitted on, the expectation where the inputs say nothing; weights: per column of the
-    basis, standardised by centre and scale. noise: variance of an error over the square of its expectation.
-    inverse: of the penalised Gram matrix.
-    skill: share of the errors' variance that it explains in rows it was not fitted on (5 folds); below 0.01 the
-    weights are 0. None below 200 rows: nothing was fitted.
+    weights: of 1 and of the basis's columns, standardised by centre and scale; covariance: how sure they are.
+    noise: variance of an error over the square of its expectation.
+    skill: share of the errors' variance that it explains in rows it was not fitted on (5 folds); below 0.01 every
+    row is expected to have the mean. None below 200 rows: nothing was fitted.
     """
 
     basis: Basis
     centre: FloatArray
     scale: FloatArray
     weights: FloatArray
-    inverse: FloatArray
-    mean: float
+    covariance: FloatArray
     noise: float
     n: int
     skill: float | None
 
     def expected(self, columns: FloatArray) -> FloatArray:
         """Return the absolute error to expect of each row, at least 0; columns as in `fit_errors`."""
-        return np.maximum(self.mean + self._standardised(columns) @ self.weights, 0.0)
+        return np.maximum(self._table(columns) @ self.weights, 0.0)
 
     def estimate(self, columns: FloatArray) -> Estimate:
         """Estimate the mean absolute error of rows without labels.
@@ -55,17 +53,16 @@ class ErrorModel:
 
         Raises ValueError for another number of columns.
         """
-        expected, n = self.expected(columns), len(columns)
+        table, n = self._table(columns), len(columns)
         if not n or self.skill is None:
             return Estimate(None, n=n, n_eff=n, method=_METHOD, reason=Reason.too_few if n else Reason.empty)
-        middle = self._standardised(columns).mean(axis=0)
-        learnt = 1 / self.n + float(middle @ self.inverse @ middle)
-        variance = self.noise * (float((expected**2).sum()) / n**2 + self.mean**2 * learnt)
+        expected, middle = np.maximum(table @ self.weights, 0.0), table.mean(axis=0)
+        variance = self.noise * float((expected**2).sum()) / n**2 + float(middle @ self.covariance @ middle)
         value, half = float(expected.mean()), _Z * variance**0.5
         return Estimate(value, max(value - half, 0.0), value + half, n, n, _METHOD)
 
-    def _standardised(self, columns: FloatArray) -> FloatArray:
-        return (self.basis.apply(columns) - self.centre) / self.scale
+    def _table(self, columns: FloatArray) -> FloatArray:
+        return _with_ones((self.basis.apply(columns) - self.centre) / self.scale)
 
 
 def fit_errors(columns: FloatArray, errors: FloatArray) -> ErrorModel:
@@ -90,38 +87,57 @@ def fit_errors(columns: FloatArray, errors: FloatArray) -> ErrorModel:
     table = basis.apply(columns[known])
     n, width = table.shape
     if n < MIN_ROWS:
-        nothing = np.zeros(width)
-        return ErrorModel(basis, nothing, nothing + 1, nothing, np.zeros((width, width)), 0.0, 0.0, n, None)
+        nothing, covariance = np.zeros(width), np.zeros((width + 1, width + 1))
+        return ErrorModel(basis, nothing, nothing + 1, np.zeros(width + 1), covariance, 0.0, n, None)
     centre, scale = table.mean(axis=0), table.std(axis=0)
     scale = np.where(scale > 0, scale, 1.0)
-    return _fitted(basis, (table - centre) / scale, absolute, centre, scale)
+    weights, covariance, noise, skill = _ridge(_with_ones((table - centre) / scale), absolute)
+    return ErrorModel(basis, centre, scale, weights, covariance, noise, n, skill)
 
 
-def _fitted(basis: Basis, table: FloatArray, absolute: FloatArray, centre: FloatArray, scale: FloatArray) -> ErrorModel:
+def _with_ones(table: FloatArray) -> FloatArray:
+    return np.column_stack((np.ones(len(table)), table))
+
+
+def _ridge(table: FloatArray, absolute: FloatArray) -> tuple[FloatArray, FloatArray, float, float]:
+    """Return weights, their covariance, the noise and the skill.
+
+    The covariance is the sandwich of White (1980) with the errors of held-out rows, for they scatter unevenly.
+    """
     n, width = table.shape
-    mean = float(absolute.mean())
-    held_out = _cross_validated(table, absolute - mean)
-    missed = [float(((absolute - np.maximum(mean + guess, 0.0)) ** 2).sum()) for guess in held_out]
-    best, spread = int(np.argmin(missed)), float(((absolute - mean) ** 2).sum())
+    said = _cross_validated(table, absolute)
+    missed = [float(((absolute - guess) ** 2).sum()) for guess in said]
+    best, spread = int(np.argmin(missed)), float(((absolute - absolute.mean()) ** 2).sum())
     skill = 1 - missed[best] / spread if spread > 0 else 0.0
-    guess = np.maximum(mean + held_out[best], 0.0) if skill >= MIN_SKILL else np.full(n, mean)
-    power = float((guess**2).sum())
-    noise = float(((absolute - guess) ** 2).sum()) / power if power > 0 else 0.0
-    inverse, weights = np.zeros((width, width)), np.zeros(width)
-    if skill >= MIN_SKILL:
-        inverse = np.linalg.inv(table.T @ table + PENALTIES[best] * np.eye(width))
-        weights = inverse @ (table.T @ (absolute - mean))
-    return ErrorModel(basis, centre, scale, weights, inverse, mean, noise, n, skill)
+    if skill < MIN_SKILL:
+        weights, covariance = np.zeros(width), np.zeros((width, width))
+        weights[0], covariance[0, 0] = absolute.mean(), spread / n**2
+        return weights, covariance, _noise(absolute, np.full(n, weights[0])), skill
+    inverse = np.linalg.inv(table.T @ table + PENALTIES[best] * _all_but_ones(width))
+    scattered = table * (absolute - said[best])[:, None]
+    covariance = inverse @ (scattered.T @ scattered) @ inverse
+    return inverse @ (table.T @ absolute), covariance, _noise(absolute, said[best]), skill
 
 
-def _cross_validated(table: FloatArray, centred: FloatArray) -> list[FloatArray]:
-    """Return per penalty what a ridge of the other folds says of each row."""
+def _noise(absolute: FloatArray, expected: FloatArray) -> float:
+    power = float((expected**2).sum())
+    return float(((absolute - expected) ** 2).sum()) / power if power > 0 else 0.0
+
+
+def _all_but_ones(width: int) -> FloatArray:
+    """Return which weights are penalised: all but that of the mean."""
+    return np.diag(np.append(0.0, np.ones(width - 1)))
+
+
+def _cross_validated(table: FloatArray, absolute: FloatArray) -> list[FloatArray]:
+    """Return per penalty what a ridge of the other folds expects of each row."""
     n, width = table.shape
-    gram, moment = table.T @ table, table.T @ centred
+    gram, moment = table.T @ table, table.T @ absolute
     said = [np.empty(n) for _ in PENALTIES]
     for fold in range(FOLDS):
         rows = table[fold::FOLDS]
-        others, target = gram - rows.T @ rows, moment - rows.T @ centred[fold::FOLDS]
+        others, target = gram - rows.T @ rows, moment - rows.T @ absolute[fold::FOLDS]
         for guess, penalty in zip(said, PENALTIES, strict=True):
-            guess[fold::FOLDS] = rows @ np.linalg.solve(others + penalty * np.eye(width), target)
+            weights = np.linalg.solve(others + penalty * _all_but_ones(width), target)
+            guess[fold::FOLDS] = np.maximum(rows @ weights, 0.0)
     return said
