@@ -84,18 +84,6 @@ class Divergence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Confusion:
-    """Counts of true label by decided label, shape (labels, labels), in the order of labels."""
-
-    labels: tuple[str, ...]
-    counts: NDArray[np.int64]
-
-    @property
-    def n(self) -> int:
-        return int(self.counts.sum())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Sweep:
     """What every threshold would do on the same rows, and what choosing the best one is worth.
 
@@ -115,3 +103,15 @@ class Sweep:
     best: float | None
     best_value: Estimate
     snapped: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Confusion:
+    """Counts of true label by decided label, shape (labels, labels), in the order of labels."""
+
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        return int(self.counts.sum())
