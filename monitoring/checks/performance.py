@@ -11,6 +11,7 @@ from monitoring.checks.config import Performance
 from monitoring.stats import classification, regression
 from monitoring.stats.gates import is_beyond_chance, performance_verdict
 from monitoring.stats.grid.latency import latency_edges
+from monitoring.stats.metrics import Better, Step, definition
 from monitoring.stats.profile import ErrorCounts, LabelProfile
 from monitoring.stats.results import Estimate, Reason, Verdict
 
@@ -21,21 +22,26 @@ Values = Mapping[str, Estimate]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a metric is judged: worse by `delta`, an absolute step or a share of the base value."""
+    """How a metric is judged, by its definition: worse by a step that is absolute or a share of the base value."""
 
     name: str
-    better: str = "higher"
-    delta: float = 0.02
-    is_relative: bool = False
 
     @property
     def id(self) -> str:
         return f"{self.name}.1"
 
+    @property
+    def better(self) -> str:
+        """The better direction; of what is best at 0 the distance from it is judged."""
+        return "higher" if definition(self.id).better == Better.higher else "lower"
+
     def step(self, base: float, config: Performance) -> float:
         """Return by how much it has to be worse to be called so."""
-        delta = config.delta.get(self.name, self.delta)
-        return delta * abs(base) if self.is_relative else delta
+        usual = definition(self.id).alert
+        if not isinstance(usual, Step):
+            raise ValueError(f"{self.id} has no step")
+        delta = config.delta.get(self.name, usual.by)
+        return delta * abs(base) if usual.is_relative else delta
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +228,7 @@ TASKS: dict[str, Task] = {
     ),
     "multiclass": Task((Metric("accuracy"),), _multiclass, _no_class),
     "regression": Task(
-        (
-            Metric("mae", "lower", 0.1, is_relative=True),
-            Metric("rmse", "lower", 0.1, is_relative=True),
-            Metric("bias", "lower", 0.1, is_relative=True),
-        ),
+        (Metric("mae"), Metric("rmse"), Metric("bias")),
         _regression,
         _no_class,
     ),

@@ -7,6 +7,7 @@ import numpy as np
 
 from monitoring.stats.arrays import IntArray
 from monitoring.stats.intervals import rate
+from monitoring.stats.metrics import SHARE_RISE
 from monitoring.stats.results import Estimate, Reason, Verdict
 from monitoring.stats.twosample import pooled_z
 
@@ -21,12 +22,12 @@ class ShareRule:
     drift: also by at least drift_rise.
     """
 
-    least_rise: float = 0.02
-    relative_rise: float = 0.5
+    least_rise: float = SHARE_RISE.least
+    relative_rise: float = SHARE_RISE.relative
     z_limit: float = 3.29
     min_rows: int = 10
-    drift_rise: float = 0.2
-    critical_rise: float = 0.5
+    drift_rise: float = SHARE_RISE.drift
+    critical_rise: float = SHARE_RISE.critical
 
 
 SHARE_RULE = ShareRule()
