@@ -3,16 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.special import ndtri
-
 from monitoring.checks.base import Check, Finding, Labels, VersionWindow, WindowData, interval
 from monitoring.checks.config import Performance
 from monitoring.stats import classification, regression
 from monitoring.stats.gates import is_beyond_chance, performance_verdict
-from monitoring.stats.grid.latency import latency_edges
 from monitoring.stats.metrics import Better, Step, definition
-from monitoring.stats.profile import ErrorCounts, LabelProfile
+from monitoring.stats.profile import LabelProfile
 from monitoring.stats.results import Estimate, Reason, Verdict
 
 KEY = "performance"
@@ -182,8 +178,8 @@ def _distance_from_zero(bias: Estimate) -> Estimate:
 
 
 def _binary(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
-    counts, rates = profile.scores(by, segment), classification.rates(profile.confusion(by, segment))
-    return rates | {"auc": classification.auc(counts)}
+    rates = classification.rates(profile.confusion(by, segment), seed=None if by else 0)
+    return rates | {"auc": classification.auc(profile.scores(by, segment))}
 
 
 def _binary_smaller(profile: LabelProfile, by: str | None, segment: str | None) -> int:
@@ -194,28 +190,11 @@ def _binary_smaller(profile: LabelProfile, by: str | None, segment: str | None) 
 
 
 def _multiclass(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
-    return classification.rates(profile.confusion(by, segment))
+    return classification.rates(profile.confusion(by, segment), seed=None if by else 0)
 
 
 def _regression(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
-    counts = profile.errors(by, segment)
-    found = regression.from_counts(counts)
-    return found | {"rmse": _with_interval(found["rmse"], counts)}
-
-
-def _with_interval(rmse: Estimate, counts: ErrorCounts) -> Estimate:
-    """Give the root of the mean squared error a normal interval of the mean square; errors are known by cell."""
-    if rmse.value is None or counts.n < 2:
-        return rmse
-    low, high = latency_edges(counts.absolute.keys)
-    squares = ((low + high) / 2) ** 2
-    with np.errstate(over="ignore", invalid="ignore"):
-        variance = float((counts.absolute.counts * squares**2).sum()) / counts.n - rmse.value**4
-        half = float(ndtri(0.975)) * float(np.sqrt(max(variance, 0.0) / counts.n))
-        ends = np.sqrt([max(rmse.value**2 - half, 0.0), rmse.value**2 + half])
-    if not np.isfinite(ends).all():
-        return rmse
-    return replace(rmse, low=min(float(ends[0]), rmse.value), high=max(float(ends[1]), rmse.value))
+    return regression.from_counts(profile.errors(by, segment))
 
 
 def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> None:
