@@ -215,8 +215,9 @@ def _kappa(cells: FloatArray) -> FloatArray:
 
 
 def _margins(cells: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the share of hits, and the shares of each true and of each decided label."""
-    shares = cells / np.maximum(cells.sum(axis=(-2, -1), keepdims=True), _TINY)
+    """Return the share of hits, and the shares of each true and of each decided label; NaN without rows."""
+    total = cells.sum(axis=(-2, -1), keepdims=True)
+    shares = cells / np.where(total > 0, total, np.nan)
     return np.trace(shares, axis1=-2, axis2=-1), shares.sum(axis=-1), shares.sum(axis=-2)
 
 
