@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from monitoring.checks.base import Check, Finding, Labels, VersionWindow, WindowData, interval
 from monitoring.checks.config import Performance
-from monitoring.stats import classification, regression
+from monitoring.stats import classification, labelling, regression
 from monitoring.stats.gates import is_beyond_chance, performance_verdict
 from monitoring.stats.metrics import Better, Step, definition
 from monitoring.stats.profile import LabelProfile
@@ -83,8 +83,10 @@ def _of_version(
     now = task.values(profile, None, None)
     before = task.values(labels.base, None, None) if labels.base else {}
     smaller = task.smaller_class(profile, None, None)
+    skew = _skew(profile)
     for metric in wanted:
-        yield _finding(metric, now, before, smaller, version, labels, config)
+        finding = _finding(metric, now, before, smaller, version, labels, config)
+        yield replace(finding, details={**finding.details, **skew})
     for metric in wanted[:1]:
         segments = [
             _of_segment(metric, by, segment, version, labels, profile, task, config)
@@ -94,6 +96,14 @@ def _of_version(
         large = [one for one in segments if one.n >= config.min_labels]
         large.sort(key=lambda one: (one.verdict != Verdict.worse, -one.n, one.segment))
         yield from large[:MAX_SEGMENT_FINDINGS]
+
+
+def _skew(profile: LabelProfile) -> dict[str, float | bool]:
+    """Return how far labelled rows differ from all by their score, where scores are known."""
+    if profile.task != "binary":
+        return {}
+    skew = labelling.label_skew(profile.scores())
+    return {} if skew.value is None else {"label_skew": skew.value, "is_skewed": labelling.is_skewed(skew)}
 
 
 def _of_segment(
