@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.stats.arrays import FloatArray, IntArray
-from monitoring.stats.codec import compress, decompress, pack, unpack
+from monitoring.stats.codec import compress, decompress, pack, reading, unpack
 from monitoring.stats.columns import Column, as_floats, encode
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import errors, scores
@@ -81,9 +81,10 @@ class LabelProfile:
         Raises ValueError if they are damaged, of another kind or counted on another grid.
         """
         header, arrays = unpack(MAGIC, decompress(blob))
-        if header["grid"] != grid.id:
+        if header.get("grid") != grid.id:
             raise ValueError("this label profile is counted on another grid")
-        return cls(grid, header["task"], header["rows"], header["n_labelled"], arrays)
+        with reading():
+            return cls(grid, header["task"], header["rows"], header["n_labelled"], arrays)
 
     def _population(self, by: str | None, segment: str | None) -> int:
         if by is None:

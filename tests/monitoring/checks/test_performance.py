@@ -84,6 +84,26 @@ class TestBinary:
 
         assert (auc.value, auc.verdict, auc.reason) == (None, Verdict.insufficient, "one_class")
 
+    def test_labels_of_a_part_of_the_scores_are_noted(self):
+        label, score = outcomes(4_000, 1.0)
+        of_high = np.where(score > 0.5, label, np.nan)
+        of_any = np.where(rng(3).random(4_000) < 0.5, label, np.nan)
+
+        skewed, even = (
+            found(labels_of("binary", label=one, score=score, score_kind="probability"), "binary")["auc.1", ""]
+            for one in (of_high, of_any)
+        )
+
+        assert skewed.details["label_skew"] > 0.1
+        assert skewed.details["is_skewed"]
+        assert not even.details["is_skewed"]
+
+    def test_scores_that_are_all_the_same_have_no_skew(self):
+        label, _ = outcomes(1_000, 1.0)
+        labels = labels_of("binary", label=label, score=np.full(1_000, 0.5), score_kind="probability")
+
+        assert "label_skew" not in found(labels, "binary")["auc.1", ""].details
+
     def test_immature_labels_are_provisional(self):
         seen, *_ = self.judged(0.2, 1.0, mature=False)
 

@@ -212,3 +212,16 @@ def test_every_second_segment_feature_has_its_own_populations():
     known = ~np.isnan(LABEL)
     assert profile.scores("side", "left").n == (known & (side == "left")).sum()
     assert profile.scores("region", "US").n == (known & ~EU).sum()
+
+
+def test_a_regression_profile_stored_before_the_cross_sum_still_loads_and_merges():
+    now = counted("regression")
+    old = LabelProfile(GRID, "regression", now.rows, now.n_labelled, now.arrays | {"sums": now.arrays["sums"][:, :7]})
+
+    again = LabelProfile.loads(old.dumps(), GRID)
+    merged = again.merge(now)
+
+    assert again.errors().cross_abs is None
+    assert merged.errors().cross_abs is None
+    assert merged.errors().total_abs == pytest.approx(2 * now.errors().total_abs)
+    assert now.errors().cross_abs == pytest.approx((np.abs(FORECAST - NUMBER) * np.abs(NUMBER)).sum())
