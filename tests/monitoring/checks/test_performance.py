@@ -64,6 +64,20 @@ class TestBinary:
         assert auc.verdict == Verdict.worse
         assert auc.gap == pytest.approx(auc.base_value - auc.value)
 
+    def test_noise_is_never_worse(self):
+        """Without a change, the naive rule (a step and an interval below the base) would alarm in some of these."""
+        alarmed, naive = 0, 0
+        for seed in range(100):
+            label, score = outcomes(700, 1.0, seed=100 + seed)
+            base = outcomes(2_000, 1.0, seed=1_000 + seed)
+            labels = labels_of("binary", label=label, score=score, base=base, score_kind="probability")
+            auc = found(labels, "binary")["auc.1", ""]
+            alarmed += auc.verdict == Verdict.worse
+            naive += auc.base_value - auc.value >= auc.threshold and auc.high < auc.base_value
+
+        assert naive > 2
+        assert alarmed == 0
+
     def test_a_rise_is_ok(self):
         seen, *_ = self.judged(1.6, 1.0)
 
