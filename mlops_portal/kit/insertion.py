@@ -11,6 +11,7 @@ from django.db.models import Field, Model
 # Types whose Python values drivers do not all take as they are; PostgreSQL's takes all of these but JSON.
 _PREPARED = {"UUIDField", "DateTimeField", "BinaryField", "JSONField"}
 _PREPARED_POSTGRESQL = {"JSONField"}
+_COPIED_FROM = 16  # rows; PostgreSQL executes a statement per row, but reads COPY as one: a hundred rows in a third
 
 
 class Insertion:
@@ -25,6 +26,7 @@ class Insertion:
         marks = ", ".join(["%s"] * len(names))
         table = model._meta.db_table
         self._statement = f'INSERT INTO "{table}" ({columns}) VALUES ({marks})'  # noqa: S608 (names of our own)
+        self._copying = f'COPY "{table}" ({columns}) FROM STDIN'
 
     def rows(self, rows: Iterable[Sequence[Any]]) -> None:
         """Insert them in one round trip, in the caller's transaction.
@@ -38,7 +40,11 @@ class Insertion:
         for row in values:
             for i, change in changes:
                 row[i] = change(row[i])
-        if values:
+        if connection.vendor == "postgresql" and len(values) >= _COPIED_FROM:
+            with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(self._copying) as copy:
+                for row in values:
+                    copy.write_row(row)
+        elif values:
             with connection.cursor() as cursor:
                 cursor.executemany(self._statement, values)
 
