@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -39,6 +39,15 @@ class Scope:
             "feature": self.feature,
             "segment": self.segment,
         }
+
+    @classmethod
+    def of(cls, document: Mapping[str, str]) -> "Scope":
+        """The scope that JSON says."""
+        return cls(**{name: document.get(name, "") for name in _SCOPE})
+
+
+_SCOPE = tuple(one.name for one in fields(Scope))
+Identity = tuple[str, Scope]  # source and scope: what a signal is about, within its model
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +150,11 @@ def entries(condition: Condition) -> list[Entry]:
         )
         for row in condition.ring
     ]
+
+
+def identity(condition: Condition) -> Identity:
+    """What the condition is about: the same as that of its signals."""
+    return condition.source, Scope.of(condition.scope)
 
 
 def fingerprint(model_id: UUID, seen: Signal) -> str:

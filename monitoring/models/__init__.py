@@ -12,7 +12,7 @@ from monitoring.models.hour_profile import HourProfile
 from monitoring.models.inbox_row import InboxRow
 from monitoring.models.ingest_batch import IngestBatch
 from monitoring.models.label_profile import LabelProfile
-from monitoring.models.measurement import Measurement
+from monitoring.models.measurement import Measurement, MeasurementRow
 from monitoring.models.monitor import Monitor
 from monitoring.models.monitor_revision import MonitorRevision
 from monitoring.models.quarantined_item import QuarantinedItem
@@ -35,6 +35,7 @@ __all__ = [
     "IngestBatch",
     "LabelProfile",
     "Measurement",
+    "MeasurementRow",
     "Monitor",
     "MonitorRevision",
     "QuarantinedItem",
