@@ -1,8 +1,8 @@
 """Agreement of people who label the same items, raw and beyond chance.
 
 Two forms of input: a square table of the first against the second rater (`Confusion`), or counts of items by label,
-shape (items, labels), for any number of raters. All answers equal leaves nothing beyond chance to measure: `undefined`,
-never 1.
+shape (items, labels), for any number of raters. All answers equal leaves nothing beyond chance to measure:
+`zero_denominator`, never 1.
 """
 
 import numpy as np
@@ -120,11 +120,11 @@ def _expected(by_label: IntArray, total: IntArray) -> FloatArray:
     return np.asarray((total**2 - (by_label**2).sum(axis=-1)) / np.maximum(total * (total - 1), 1))
 
 
-def specific_agreement(table: Confusion, label: str) -> Estimate:
+def specific_agreement(table: Confusion, label: str, reason: Reason = Reason.zero_denominator) -> Estimate:
     """Return how often the second rater says a label when the first does: 2a / (2a + b + c).
 
     a: both say it; b, c: one of them. Wilson's interval of a / (a + b + c), of which the value is a function.
-    Nobody says it: `zero_denominator`.
+    reason: why there is no value if nobody says it.
 
     Raises ValueError for a label that is not in the table.
 
@@ -138,7 +138,7 @@ def specific_agreement(table: Confusion, label: str) -> Estimate:
     place = table.labels.index(label)
     both = int(table.counts[place, place])
     either = int(table.counts[place].sum() + table.counts[:, place].sum()) - both
-    jaccard = rate(both, either, Reason.zero_denominator if table.n else Reason.empty)
+    jaccard = rate(both, either, reason if table.n else Reason.empty)
     if jaccard.value is None or jaccard.low is None or jaccard.high is None:
         return jaccard
     value, low, high = (2 * share / (1 + share) for share in (jaccard.value, jaccard.low, jaccard.high))
@@ -146,21 +146,25 @@ def specific_agreement(table: Confusion, label: str) -> Estimate:
 
 
 def positive_agreement(table: Confusion) -> Estimate:
-    """Return the specific agreement of the second of two labels. Raises ValueError for another number of labels.
+    """Return the specific agreement of the second of two labels; `no_positives` if nobody says it.
+
+    Raises ValueError for another number of labels.
 
     >>> round(positive_agreement(Confusion(("0", "1"), np.array([[150, 10], [6, 34]]))).value, 5)
     0.80952
     """
-    return specific_agreement(table, _of_two(table)[1])
+    return specific_agreement(table, _of_two(table)[1], Reason.no_positives)
 
 
 def negative_agreement(table: Confusion) -> Estimate:
-    """Return the specific agreement of the first of two labels. Raises ValueError for another number of labels.
+    """Return the specific agreement of the first of two labels; `no_negatives` if nobody says it.
+
+    Raises ValueError for another number of labels.
 
     >>> round(negative_agreement(Confusion(("0", "1"), np.array([[150, 10], [6, 34]]))).value, 5)
     0.94937
     """
-    return specific_agreement(table, _of_two(table)[0])
+    return specific_agreement(table, _of_two(table)[0], Reason.no_negatives)
 
 
 def _of_two(table: Confusion) -> tuple[str, ...]:
@@ -214,4 +218,4 @@ def _within(value: float, low: float, high: float, n: int, method: str) -> Estim
 
 
 def _none(n: int, method: str) -> Estimate:
-    return Estimate(None, n=n, n_eff=n, method=method, reason=Reason.undefined if n else Reason.empty)
+    return Estimate(None, n=n, n_eff=n, method=method, reason=Reason.zero_denominator if n else Reason.empty)

@@ -190,12 +190,17 @@ def test_single_ratings_cannot_agree():
     assert fleiss(once).reason == Reason.too_few
 
 
-def test_all_answers_equal_is_undefined_and_never_1():
-    assert alpha(np.array([[2, 0]] * 5)).reason == Reason.undefined
-    assert fleiss(np.array([[2, 0]] * 5)).reason == Reason.undefined
-    assert cohen(square([[5, 0], [0, 0]])).reason == Reason.undefined
+def test_all_answers_equal_have_no_value_and_never_1():
+    assert alpha(np.array([[2, 0]] * 5)).reason == Reason.zero_denominator
+    assert fleiss(np.array([[2, 0]] * 5)).reason == Reason.zero_denominator
+    assert cohen(square([[5, 0], [0, 0]])).reason == Reason.zero_denominator
     assert cohen(square([[0, 0], [0, 0]])).reason == Reason.empty
-    assert positive_agreement(square([[5, 0], [0, 0]])).reason == Reason.zero_denominator
+
+
+def test_a_label_that_nobody_says_has_no_agreement():
+    assert positive_agreement(square([[5, 0], [0, 0]])).reason == Reason.no_positives
+    assert negative_agreement(square([[0, 0], [0, 5]])).reason == Reason.no_negatives
+    assert specific_agreement(square([[5, 0], [0, 0]]), "1").reason == Reason.zero_denominator
     assert positive_agreement(square([[0, 0], [0, 0]])).reason == Reason.empty
 
 
