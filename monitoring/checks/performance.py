@@ -212,7 +212,14 @@ def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> Non
     return None
 
 
+def _ranking(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
+    return profile.rankings(by, segment).estimates()
+
+
 TASKS: dict[str, Task] = {
+    "ranking": Task(
+        (Metric("ndcg_k"), Metric("map_k"), Metric("recall_k"), Metric("hit_k"), Metric("mrr")), _ranking, _no_class
+    ),
     "binary": Task(
         (Metric("auc"), Metric("accuracy"), Metric("precision"), Metric("recall")), _binary, _binary_smaller
     ),
