@@ -81,6 +81,8 @@ _KNOWN: Mapping[str, MetricWords] = {
     "cost_per_1k": MetricWords("cost per 1,000", settings.PORTAL_CURRENCY),
     "calls_per_request": MetricWords("calls per request"),
     "rows": MetricWords("volume"),
+    "unknown_version": MetricWords("predictions of unregistered versions"),
+    "blocked_version": MetricWords("predictions of blocked versions"),
     "stuck": MetricWords("share of the most frequent value", "%"),
     "schema": MetricWords("missing column"),
 }

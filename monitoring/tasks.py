@@ -6,6 +6,7 @@ from uuid import UUID
 
 from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock
+from monitoring import arrivals
 from monitoring.runs import execution
 from monitoring.traffic import chunks, compaction, outcomes
 from monitoring.traffic.reference import loading, reprofiling
@@ -44,6 +45,10 @@ def tidy(lease: Lease) -> None:
     chunks.tidy(clock.now())
 
 
+def watch_arrivals(lease: Lease) -> None:
+    arrivals.watch(UUID(lease.payload["model"]), lease, clock.now())
+
+
 JOBS: dict[str, Callable[[Lease], None]] = {
     "monitoring.compact": compact,
     "monitoring.consolidate": consolidate,
@@ -53,4 +58,5 @@ JOBS: dict[str, Callable[[Lease], None]] = {
     "monitoring.match_parked": match_parked,
     "monitoring.reprofile": reprofile,
     "monitoring.tidy": tidy,
+    "monitoring.watch_arrivals": watch_arrivals,
 }
