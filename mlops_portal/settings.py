@@ -152,6 +152,7 @@ SWEEPS = [
     "monitoring.planner.plan",
     "monitoring.windows.ripen",
     "monitoring.traffic.chunks.sweep",
+    "monitoring.purging.sweep",
     "monitoring.arrivals.sweep",
     "monitoring.alerts.sweep",
     "registry.outbox.sweep",

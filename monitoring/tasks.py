@@ -6,7 +6,7 @@ from uuid import UUID
 
 from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock
-from monitoring import arrivals
+from monitoring import arrivals, purging
 from monitoring.runs import execution
 from monitoring.traffic import chunks, compaction, outcomes
 from monitoring.traffic.reference import loading, reprofiling
@@ -41,6 +41,10 @@ def reprofile(lease: Lease) -> None:
     reprofiling.reprofile(UUID(lease.payload["version"]), UUID(lease.payload["grid"]), lease)
 
 
+def purge(lease: Lease) -> None:
+    purging.purge(lease, clock.now())
+
+
 def tidy(lease: Lease) -> None:
     chunks.tidy(clock.now())
 
@@ -56,6 +60,7 @@ JOBS: dict[str, Callable[[Lease], None]] = {
     "monitoring.expire": expire,
     "monitoring.load_reference": load_reference,
     "monitoring.match_parked": match_parked,
+    "monitoring.purge": purge,
     "monitoring.reprofile": reprofile,
     "monitoring.tidy": tidy,
     "monitoring.watch_arrivals": watch_arrivals,
