@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
+SILENCE = "silence.1"  # stored only where there is any
+
 
 @dataclass(frozen=True, slots=True)
 class MetricWords:
@@ -81,6 +83,7 @@ _KNOWN: Mapping[str, MetricWords] = {
     "cost_per_1k": MetricWords("cost per 1,000", settings.PORTAL_CURRENCY),
     "calls_per_request": MetricWords("calls per request"),
     "rows": MetricWords("volume"),
+    "silence": MetricWords("time without a prediction", "h", short="silence"),
     "unknown_version": MetricWords("predictions of unregistered versions"),
     "blocked_version": MetricWords("predictions of blocked versions"),
     "stuck": MetricWords("share of the most frequent value", "%"),

@@ -1,6 +1,7 @@
 """The only way into conditions and alerts: a window has been judged."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -18,7 +19,8 @@ from monitoring.alerts.conditions import (
 )
 from monitoring.alerts.lifecycle import Occasion, note_too_late, settle
 from monitoring.alerts.wording import CHECK_FAILED, NO_DATA
-from monitoring.models import Alert, Condition, Measurement, Monitor, Run
+from monitoring.metrics import SILENCE
+from monitoring.models import Alert, Condition, Measurement, Monitor, Run, VersionTraffic
 from monitoring.stats.gates import BREACHES, DAILY, EVENT, HOURLY, UNJUDGED, Rule
 from monitoring.stats.results import Verdict
 from registry.models import RegisteredModel
@@ -148,9 +150,11 @@ def _signals(run: Run, measurements: Sequence[Measurement]) -> Iterator[Signal]:
         for one in measurements
         if not one.segment
     }
+    rule = EVENT if _is_silent(run, measurements) else None
     for one in measurements:
         total = totals.get((one.check_key, one.metric, one.version_id, one.endpoint, one.signal, one.feature))
-        yield _signal(run, one, speaks=not one.segment or _says_more(one, total))
+        seen = _signal(run, one, speaks=not one.segment or _says_more(one, total))
+        yield replace(seen, rule=rule) if one.metric == SILENCE else seen
     yield from _about_the_run(run, measurements)
 
 
@@ -173,6 +177,14 @@ def _signal(run: Run, one: Measurement, *, speaks: bool) -> Signal:
         hard=one.hard,
         measurement_id=one.pk,
     )
+
+
+def _is_silent(run: Run, measurements: Sequence[Measurement]) -> bool:
+    """Whether predictions of live traffic have stopped: that opens at once. History that was filled in just ends."""
+    if not any(one.metric == SILENCE for one in measurements):
+        return False
+    live = VersionTraffic.objects.filter(version__model=run.model_id, last_live_at__gte=run.window_start)
+    return live.exists()
 
 
 def _family(one: Measurement) -> Alert.Family:
@@ -221,7 +233,8 @@ def _unmentioned(
     rest = Verdict.error if run.state == Run.State.FAILED else rest
     result = {}
     for key, condition in known.items():
-        check = condition.source.split(":")[2]
+        _, _, check, *metric = condition.source.split(":")
         verdict = Verdict.error if check in failed else Verdict.ok if check in judged else rest
-        result[key] = Signal(condition.source, Alert.Family(condition.family), verdict)
+        rule = EVENT if metric == [SILENCE] else None
+        result[key] = Signal(condition.source, Alert.Family(condition.family), verdict, rule=rule)
     return {key: signal for key, signal in result.items() if key not in seen}

@@ -85,6 +85,8 @@ def condition_sentence(condition: Condition) -> str:
         return f"{name(condition)} is missing from every record (n = {wording.count(seen.n)})"
     said = metrics.words(source.metric)
     value = _value(seen, said.unit) + _against(seen, said.unit)
+    if source.metric == metrics.SILENCE:
+        return f"No predictions for {value}"
     if source.check == "data_quality":
         return f"{name(condition)} {HAS.get(source.stem, 'lost quality')}: {value}"
     if source.stem == "psi":
