@@ -8,7 +8,7 @@ from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock
 from monitoring import arrivals, purging
 from monitoring.runs import execution
-from monitoring.traffic import chunks, compaction, outcomes
+from monitoring.traffic import chunks, compaction, outcomes, replaying
 from monitoring.traffic.reference import loading, reprofiling
 
 
@@ -37,6 +37,10 @@ def load_reference(lease: Lease) -> None:
     loading.load(UUID(lease.payload["reference"]), lease)
 
 
+def replay_items(lease: Lease) -> None:
+    replaying.replay(UUID(lease.payload["model"]), lease.payload["code"], lease, clock.now())
+
+
 def reprofile(lease: Lease) -> None:
     reprofiling.reprofile(UUID(lease.payload["version"]), UUID(lease.payload["grid"]), lease)
 
@@ -61,6 +65,7 @@ JOBS: dict[str, Callable[[Lease], None]] = {
     "monitoring.load_reference": load_reference,
     "monitoring.match_parked": match_parked,
     "monitoring.purge": purge,
+    "monitoring.replay_items": replay_items,
     "monitoring.reprofile": reprofile,
     "monitoring.tidy": tidy,
     "monitoring.watch_arrivals": watch_arrivals,

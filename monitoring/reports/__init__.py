@@ -4,12 +4,14 @@ from monitoring.reports.features import FeatureReport, FeatureRow, feature_repor
 from monitoring.reports.fleet import FleetRow, fleet_rows, needs_now
 from monitoring.reports.health import HealthReport, health
 from monitoring.reports.run import RunReport, run_report
+from monitoring.reports.set_aside import ReasonRow, set_aside
 
 __all__ = [
     "FeatureReport",
     "FeatureRow",
     "FleetRow",
     "HealthReport",
+    "ReasonRow",
     "RunReport",
     "feature_report",
     "feature_rows",
@@ -17,4 +19,5 @@ __all__ = [
     "health",
     "needs_now",
     "run_report",
+    "set_aside",
 ]

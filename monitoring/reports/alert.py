@@ -279,6 +279,8 @@ def _steps(alert: Alert, condition: Condition | None, evidence: Evidence | None)
     if metric == UNKNOWN_VERSION:
         url = reverse("registry:version-create", args=[alert.model.slug])
         yield NextStep("info", "Register the version", ("from then on its predictions are stored",), url, "Register")
+        url = reverse("monitoring:set-aside-list", args=[alert.model.slug])
+        yield NextStep("info", "Then replay what was set aside", ("refused items wait for 14 days",), url, "Open items")
     if metric == BLOCKED_VERSION:
         url = reverse("registry:version-list", args=[alert.model.slug])
         yield NextStep(
