@@ -27,7 +27,7 @@ class SessionStore(db.SessionStore):
 
     def load(self) -> dict[str, Any]:
         """The content; that of a signed-in person is saved again with a later end, if that is worth a write."""
-        row = self._get_session_from_db()
+        row = self._get_session_from_db()  # type: ignore[attr-defined]  # the stubs do not know it
         if row is None:
             return {}
         data: dict[str, Any] = self.decode(row.session_data)

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 from django.db import transaction
+from django.db.models import QuerySet
 
 from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
@@ -89,7 +90,7 @@ def replay(model_id: UUID, code: str, lease: Lease, now: datetime) -> None:
         pass
 
 
-def _waiting(model_id: UUID, code: str) -> Any:
+def _waiting(model_id: UUID, code: str) -> QuerySet[QuarantinedItem]:
     """What can be replayed: kept whole, and not known to contradict what is stored."""
     rows = QuarantinedItem.objects.filter(model=model_id, is_whole=True, replayed_at=None)
     return (rows.filter(code=code) if code else rows).exclude(code="request_id_conflict").select_related("batch")
