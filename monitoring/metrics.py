@@ -7,7 +7,15 @@ from django.conf import settings
 from monitoring.stats import metrics
 from monitoring.stats.metrics import Better, MetricDefinition
 
-_SAID_UNITS = {"share": "%", "ms": "ms", "sd": "sd", "currency": settings.PORTAL_CURRENCY}  # others go without saying
+# Units that a sentence says; others go without saying.
+_SAID_UNITS = {
+    "share": "%",
+    "ms": "ms",
+    "h": "h",
+    "sd": "sd",
+    "currency": settings.PORTAL_CURRENCY,
+}
+SILENCE = "silence.1"  # stored only where there is any
 
 
 @dataclass(frozen=True, slots=True)
