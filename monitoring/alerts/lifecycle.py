@@ -82,6 +82,7 @@ def is_flapping(alert: Alert, at: datetime) -> bool:
 
 
 def _open_alerts(model: RegisteredModel, groups: Iterable[Group]) -> dict[Group, Alert]:
+    """Read them with their members, which nobody changes without moving the sequence of the alert."""
     families = {family for _, family in groups}
     if not families:
         return {}
@@ -108,8 +109,9 @@ def _begin(group: Group, burning: Sequence[Condition], occasion: Occasion) -> bo
         return True
     try:
         with transaction.atomic():
-            alert = _reopened(group, burning, occasion) or _opened(group, burning, occasion)
-            _join(alert, burning, occasion)
+            last = _reopened(group, burning, occasion)
+            alert = last or _opened(group, burning, occasion)
+            _join(alert, list(last.members.all()) if last else [], burning, occasion)
     except IntegrityError:
         return False
     return True
@@ -185,7 +187,7 @@ def _stay_open(alert: Alert, burning: Sequence[Condition], occasion: Occasion) -
         return True
     if not _move(alert, changes):
         return False
-    _join(alert, burning, occasion)
+    _join(alert, alert.members.all(), burning, occasion)
     if "severity" in changes:
         _note(alert, "raised" if raised else "lowered", occasion, note=alert.summary)
     if announces:
@@ -228,9 +230,9 @@ def _move(alert: Alert, changes: Mapping[str, Any]) -> bool:
     return True
 
 
-def _join(alert: Alert, burning: Sequence[Condition], occasion: Occasion) -> None:
+def _join(alert: Alert, known: Iterable[AlertMember], burning: Sequence[Condition], occasion: Occasion) -> None:
     """Make the burning conditions the members of the alert: new ones join, those that rest leave."""
-    members = {member.condition_id: member for member in AlertMember.objects.filter(alert=alert)}
+    members = {member.condition_id: member for member in known}
     wanted = {one.pk: one for one in burning}
     arrived = [one for pk, one in wanted.items() if pk not in members]
     back = [pk for pk in wanted if pk in members and members[pk].left_at]

@@ -90,9 +90,13 @@ def hellinger(reference: IntArray, current: IntArray) -> Divergence:
 def noise_floor(bins: int, n: int, m: int, alpha: float = ALPHA) -> float:
     """Return the PSI that n reference and m window rows exceed by chance with probability alpha.
 
+    Raises ValueError below two bins or without rows on one side: nothing can be compared there.
+
     >>> round(noise_floor(10, 50_000, 5_000), 6)
     0.006133
     """
+    if bins < 2 or n < 1 or m < 1 or not 0 < alpha < 1:
+        raise ValueError("two bins, rows on both sides and a probability are needed")
     return float(chdtri(bins - 1, alpha)) * (1 / n + 1 / m)
 
 

@@ -241,3 +241,68 @@ def test_a_label_outside_of_the_list_is_refused():
         confusion(["bike"], ["tram"], ["bike", "car"])
     with pytest.raises(ValueError, match="as many"):
         confusion(["bike"], [], ["bike"])
+
+
+@pytest.mark.parametrize("metric", [auc_exact, average_precision_exact, log_loss_exact, brier_exact])
+def test_rows_without_label_score_or_weight_are_left_out(metric):
+    labels = np.array([0, 1, 1, np.nan, 1, 0])
+    scores = np.array([0.2, 0.7, np.nan, 0.4, 0.9, 0.1])
+    weights = np.array([1.0, 2.0, 1.0, 1.0, 0.0, np.inf])
+
+    found = metric(labels, scores, weights)
+
+    assert found == metric(labels[:2], scores[:2], weights[:2])
+    assert found.n == 2
+    assert metric(np.full(3, np.nan), np.full(3, 0.5)).reason == Reason.all_null
+    assert metric(np.array([0.0, 1.0]), np.array([np.inf, -np.inf])).reason == Reason.all_null
+
+
+def test_what_is_no_probability_has_no_loss():
+    found = brier_exact(np.array([0, 1, 1]), np.array([-0.5, 0.5, 1e300]))
+
+    assert (found.value, found.n) == (0.25, 1)
+    assert auc_exact(np.array([0, 1, 1]), np.array([-5.0, 0.5, 1e300])).value == 1
+
+
+def test_a_negative_weight_is_refused():
+    with pytest.raises(ValueError, match="weight is negative"):
+        auc_exact(np.array([0, 1]), np.array([0.1, 0.2]), np.array([1.0, -1.0]))
+
+
+def test_an_average_precision_brings_its_interval():
+    counts = ScoreCounts.of(*(side.astype(float) for side in TEN))
+
+    estimate = average_precision(counts)
+
+    assert estimate.low < estimate.value < estimate.high
+    assert average_precision_exact(*TEN).low == pytest.approx(estimate.low, abs=1e-9)
+    certain = average_precision(ScoreCounts.of(np.array([0.0, 1.0, 1.0]), np.array([0.1, 0.8, 0.9])))
+    assert (certain.value, certain.high) == (1, 1)
+    assert 0 < certain.low < 1
+
+
+def test_the_error_of_an_average_precision_is_that_of_leaving_rows_out():
+    rng = np.random.default_rng(4)
+    scores = rng.random(300).round(2)
+    labels = (rng.random(300) < scores).astype(float)
+    whole = average_precision_exact(labels, scores)
+
+    left_out = [
+        average_precision_exact(np.delete(labels, row), np.delete(scores, row)).value for row in range(len(labels))
+    ]
+
+    jackknife = np.sqrt((len(labels) - 1) * np.var(left_out))
+    half = (np.log(whole.high / (1 - whole.high)) - np.log(whole.low / (1 - whole.low))) / 2
+    assert half * whole.value * (1 - whole.value) / 1.959964 == pytest.approx(jackknife, rel=0.02)
+
+
+@pytest.mark.parametrize(("counted", "exact"), [(log_loss, log_loss_exact), (brier, brier_exact)])
+def test_a_loss_from_cells_has_the_interval_of_its_rows(counted, exact):
+    rng = np.random.default_rng(5)
+    scores = rng.beta(1, 5, 2000)
+    labels = (rng.random(2000) < scores).astype(float)
+
+    ours, oracle = counted(ScoreCounts.of(labels, scores)), exact(labels, scores)
+
+    assert ours.value == pytest.approx(oracle.value, abs=1e-9)
+    assert (ours.low, ours.high) == pytest.approx((oracle.low, oracle.high), rel=2e-3)
