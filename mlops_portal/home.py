@@ -31,13 +31,14 @@ def fleet(request: HtmxRequest) -> HttpResponse:
     tally = Counter(row.worst or "no_data" for row in shown)
     context = {
         "rows": shown,
+        "progress": reports.progress(request.user),
         **_waiting(reports.needs_now(request.user, shown, now=now)),
         "tallies": [(verdict.value, tally[verdict]) for verdict in WORST_FIRST if tally[verdict]],
         "team_options": teams if len(teams) > 1 else [],
         "legend": VERDICTS.values(),
         "may_register": Team.objects.visible_to(request.user).exists(),
     }
-    return render_page(request, "portal/fleet.html", context, partials={"fleet-rows", "todo"})
+    return render_page(request, "portal/fleet.html", context, partials={"fleet-rows", "progress", "todo"})
 
 
 def _waiting(todo: Sequence[Todo]) -> dict[str, object]:

@@ -95,6 +95,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "mlops_portal.middleware.RequestLog",  # outermost: gives every request its id and its one log line
     "django.middleware.security.SecurityMiddleware",
+    "mlops_portal.middleware.TrafficWay",  # predictions and outcomes skip all that follows
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "mlops_portal.middleware.ApiBoundary",  # /api answers problem+json, whatever happens below

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Any
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -22,14 +23,13 @@ class Insertion:
     def __init__(self, model: type[Model], names: Sequence[str]) -> None:
         self._fields: list[Field[Any, Any]] = [model._meta.get_field(name) for name in names]  # type: ignore[misc]
         columns = ", ".join(f'"{field.column}"' for field in self._fields)
-        marks = ", ".join(["%s"] * len(names))
-        table = model._meta.db_table
-        self._statement = f'INSERT INTO "{table}" ({columns}) VALUES ({marks})'  # noqa: S608 (names of our own)
+        self._head = f'INSERT INTO "{model._meta.db_table}" ({columns}) VALUES '  # noqa: S608 (names of our own)
+        self._row = f"({', '.join(['%s'] * len(names))})"
 
     def rows(self, rows: Iterable[Sequence[Any]]) -> None:
-        """Insert them in one round trip, in the caller's transaction.
+        """Insert them with one statement, in the caller's transaction.
 
-        The statement is the same for any number of rows, so drivers read and prepare it once. Raises IntegrityError
+        The statements of equal numbers of rows are equal, so drivers read and prepare each once. Raises IntegrityError
         if a row breaks a constraint.
         """
         connection = connections[DEFAULT_DB_ALIAS]
@@ -40,7 +40,7 @@ class Insertion:
                 row[i] = change(row[i])
         if values:
             with connection.cursor() as cursor:
-                cursor.executemany(self._statement, values)
+                cursor.execute(self._head + ", ".join([self._row] * len(values)), list(chain.from_iterable(values)))
 
     def _changes(self, connection: BaseDatabaseWrapper) -> list[tuple[int, Callable[[Any], Any]]]:
         """Which values the database's driver wants changed, and how."""

@@ -3,6 +3,7 @@
 from monitoring.reports.features import FeatureReport, FeatureRow, feature_report, feature_rows
 from monitoring.reports.fleet import FleetRow, fleet_rows, needs_now
 from monitoring.reports.health import HealthReport, health
+from monitoring.reports.progress import Progress, progress
 from monitoring.reports.run import RunReport, run_report
 
 __all__ = [
@@ -10,11 +11,13 @@ __all__ = [
     "FeatureRow",
     "FleetRow",
     "HealthReport",
+    "Progress",
     "RunReport",
     "feature_report",
     "feature_rows",
     "fleet_rows",
     "health",
     "needs_now",
+    "progress",
     "run_report",
 ]

@@ -9,6 +9,7 @@ from sklearn import metrics
 from monitoring.stats.classification import (
     auc,
     auc_exact,
+    auc_resolution,
     average_precision,
     average_precision_exact,
     brier,
@@ -52,17 +53,50 @@ def test_the_golden_interval_of_an_area():
     assert estimate.method == "delong"
 
 
-@pytest.mark.parametrize(("base_rate", "error"), [(0.32, 1e-5), (0.007, 2e-5)])
-def test_counting_in_cells_costs_less_than_promised(base_rate, error):
-    rng = np.random.default_rng(1)
-    scores = rng.beta(1, 1 / base_rate, 200_000)
-    labels = (rng.random(len(scores)) < scores).astype(float)
+def rated(base_rate, n, seed=1):
+    """Return labels and calibrated scores of n rows of a model for events of this rate."""
+    rng = np.random.default_rng(seed)
+    scores = rng.beta(1, 1 / base_rate, n)
+    return (rng.random(n) < scores).astype(float), scores
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("base_rate", [0.32, 0.007, 0.0007])
+def test_counting_in_cells_costs_less_than_promised(base_rate):
+    labels, scores = rated(base_rate, 200_000)
     counts = ScoreCounts.of(labels, scores)
 
-    assert auc(counts).value == pytest.approx(metrics.roc_auc_score(labels, scores), abs=error)
     assert average_precision(counts).value == pytest.approx(metrics.average_precision_score(labels, scores), abs=2e-4)
     assert brier(counts).value == pytest.approx(metrics.brier_score_loss(labels, scores), abs=1e-12)
     assert log_loss(counts).value == pytest.approx(metrics.log_loss(labels, scores), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_of_a_common_event_the_area_of_cells_is_that_of_rows_to_a_hundred_thousandth(seed):
+    labels, scores = rated(0.32, 20_000, seed)
+
+    assert auc(ScoreCounts.of(labels, scores)).value == pytest.approx(metrics.roc_auc_score(labels, scores), abs=1e-5)
+
+
+@pytest.mark.slow
+def test_at_any_rate_the_area_of_cells_misses_that_of_rows_as_its_resolution_says():
+    missed = []
+    for base_rate in (0.32, 0.007, 0.0007):
+        for seed in range(8):
+            labels, scores = rated(base_rate, 100_000, seed)
+            counts = ScoreCounts.of(labels, scores)
+            area, resolution = auc(counts), auc_resolution(counts)
+
+            missed.append((area.value - metrics.roc_auc_score(labels, scores)) / resolution)
+            assert resolution < 0.005 * (area.high - area.low) / 2
+
+    assert np.abs(missed).max() < 4
+    assert 0.7 < np.std(missed) < 1.4
+
+
+def test_cells_of_one_class_have_no_resolution():
+    assert auc_resolution(ScoreCounts.of(np.ones(3), np.full(3, 0.5))) is None
+    assert auc_resolution(ScoreCounts.of(np.array([0.0, 1.0]), np.array([0.2, 0.7]))) == 0
 
 
 rows = st.integers(2, 40).flatmap(
