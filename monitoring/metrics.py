@@ -7,7 +7,13 @@ from django.conf import settings
 from monitoring.stats import metrics
 from monitoring.stats.metrics import Better, MetricDefinition
 
-_SAID_UNITS = {"share": "%", "ms": "ms", "sd": "sd", "currency": settings.PORTAL_CURRENCY}  # others go without saying
+_SAID_UNITS = {
+    "share": "%",
+    "ms": "ms",
+    "h": "h",
+    "sd": "sd",
+    "currency": settings.PORTAL_CURRENCY,
+}  # others go without saying
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,21 @@ def _share(metric_id: str, name: str, formula: str, family: Family = Family.qual
     )
 
 
+def _arrivals(metric_id: str, name: str) -> MetricDefinition:
+    """Traffic that nobody expects: any of it alerts."""
+    return MetricDefinition(
+        id=metric_id,
+        name=name,
+        formula="predictions within an hour that name such a version",
+        family=Family.quality,
+        better=Better.lower,
+        unit="rows",
+        low=0,
+        rule="warn at the first",
+        source="a rule",
+    )
+
+
 DRIFT = (
     MetricDefinition(
         id="psi.1",
@@ -243,16 +258,19 @@ QUALITY = (
         source="Iglewicz and Hoaglin 1993",
     ),
     MetricDefinition(
-        id="freshness.1",
-        name="time since the last event",
-        formula="seconds since the last event",
+        id="silence.1",
+        name="time without a prediction",
+        short="silence",
+        formula="hours from the last prediction to the end of the window; stored where it is too long",
         family=Family.quality,
         better=Better.lower,
-        unit="s",
+        unit="h",
         low=0,
-        rule="warn above 3 x the p99 gap of the last 28 days",
+        rule="warn above 3 x the p99 pause of the last 28 days",
         source="a rule",
     ),
+    _arrivals("unknown_version.1", "predictions of unregistered versions"),
+    _arrivals("blocked_version.1", "predictions of blocked versions"),
     MetricDefinition(
         id="label_coverage.1",
         name="label coverage",

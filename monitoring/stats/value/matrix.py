@@ -85,7 +85,8 @@ def value_of_rows(true: FloatArray, decided: FloatArray, amounts: Amounts) -> Es
 def mean_of(values: FloatArray) -> Estimate:
     """Return the mean of the finite values, with a normal interval."""
     used = values[np.isfinite(values)]
-    return mean_interval(len(used), float(used.sum()), float((used * used).sum()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return mean_interval(len(used), float(used.sum()), float((used * used).sum()))
 
 
 def by_row(amount: float | FloatArray, n: int) -> FloatArray:

@@ -14,7 +14,7 @@ WRITTEN_DOWN = """
 psi.1 kl.1 js.1 tvd.1 linf.1 hellinger.1 ks.1 w1.1 w1_raw.1 chi2.1 cramers_v.1 two_proportions.1 psi_excess.1
 domain_auc.1
 null_share.1 unseen_share.1 out_of_range_share.1 nonfinite_share.1 invalid_share.1 reject_share.1 stuck.1 schema.1
-rows.1 freshness.1 label_coverage.1 label_skew.1
+rows.1 silence.1 unknown_version.1 blocked_version.1 label_coverage.1 label_skew.1
 mean_score.1 positive_rate.1 near_threshold_share.1 fallback_share.1 error_share.1
 auc.1 ap.1 log_loss.1 brier.1 precision.1 recall.1 specificity.1 accuracy.1 f1.1 macro_f1.1 mcc.1 kappa.1
 mae.1 rmse.1 bias.1 wape.1 medae.1 mape.1 r2.1 rmsle.1 pinball.1
