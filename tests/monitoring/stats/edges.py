@@ -345,7 +345,7 @@ CALLS: dict[str, Calls] = {
     "value.thresholds.worth_of": lambda f, s: iter([f(s.score_counts.negatives, s.score_counts.positives, MATRIX)]),
     "value.thresholds.snap": lambda f, s: (f(threshold) for threshold in (-np.inf, 0.0, 0.5, 1.0, np.inf)),
     "value.thresholds.cuts_of": lambda f, s: iter([f(np.array([0.1, 0.9]), s.score_counts)]),
-    "ranking.in_order": lambda f, s: iter([f(s.texts, {}), f([], {"a": 1.0}), f(["a"], {"a": float("nan")})]),
+    "ranking.in_order": lambda f, s: iter([f(s.texts, {}), f([], {"a": 1.0})]),
     "ranking.ndcg": lambda f, s: iter([f(s.values.tolist(), 10), f([], 10, s.values.tolist())]),
     "ranking.average_precision_at": lambda f, s: iter([f(s.values.tolist(), 10), f([], 10, s.values.tolist())]),
     "ranking.recall_at": lambda f, s: iter([f(s.values.tolist(), 10), f([], 10, s.values.tolist())]),
@@ -379,7 +379,9 @@ CALLS: dict[str, Calls] = {
     ),
     "agreement.reviewers.raw_agreement": lambda f, s: iter([f(s.table.counts)]),
     "agreement.reviewers.cohen": lambda f, s: iter([f(s.table)]),
-    "agreement.reviewers.fleiss": lambda f, s: iter([f(s.table.counts)]),
+    "agreement.reviewers.fleiss": lambda f, s: iter(
+        [f(np.ones((s.n, 2), dtype=np.int64)), f(np.tile([2, 0], (s.n, 1)))]
+    ),
     "agreement.reviewers.alpha": lambda f, s: iter([f(s.table.counts)]),
     "agreement.reviewers.specific_agreement": lambda f, s: iter([f(s.table, "1")]),
     "agreement.reviewers.positive_agreement": lambda f, s: iter([f(s.table)]),
