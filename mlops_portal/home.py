@@ -35,7 +35,7 @@ def fleet(request: HtmxRequest) -> HttpResponse:
         "tallies": [(verdict.value, tally[verdict]) for verdict in WORST_FIRST if tally[verdict]],
         "team_options": teams if len(teams) > 1 else [],
         "legend": VERDICTS.values(),
-        "may_register": Team.objects.visible_to(request.user).exists(),
+        "may_register": bool(rows) or Team.objects.visible_to(request.user).exists(),
     }
     return render_page(request, "portal/fleet.html", context, partials={"fleet-rows", "todo"})
 
