@@ -99,25 +99,24 @@ class _Traffic:
     top: int
 
 
+_SERVED = Q(versions__traffic__first_at__isnull=False)
+_TRAFFIC = {
+    "first_at": Min("versions__traffic__first_at"),
+    "newest_at": Max("versions__traffic__newest_at", filter=_SERVED),
+    "live_at": Max("versions__traffic__last_live_at", filter=_SERVED),
+    "top": Max("versions__number", filter=_SERVED),
+}
 _Models = Mapping[UUID, tuple[RegisteredModel, _Traffic | None]]
 
 
 def _models(viewer: Viewer) -> _Models:
     visible = RegisteredModel.objects.visible_to(viewer).live().exclude(lifecycle=RegisteredModel.Lifecycle.RETIRED)
-    served = Q(versions__traffic__first_at__isnull=False)
-    found = visible.select_related("team").annotate(
-        first_at=Min("versions__traffic__first_at"),
-        newest_at=Max("versions__traffic__newest_at", filter=served),
-        live_at=Max("versions__traffic__last_live_at", filter=served),
-        top=Max("versions__number", filter=served),
-    )
-    return {
-        model.pk: (
-            model,
-            _Traffic(model.first_at, model.newest_at, model.live_at, model.top) if model.first_at else None,
-        )
-        for model in found
-    }
+    return {model.pk: (model, _traffic(model)) for model in visible.select_related("team").annotate(**_TRAFFIC)}
+
+
+def _traffic(model: RegisteredModel) -> _Traffic | None:
+    first_at, *others = (getattr(model, name) for name in _TRAFFIC)
+    return _Traffic(first_at, *others) if first_at else None
 
 
 def _urgency(row: FleetRow) -> tuple[bool, int, int, str]:

@@ -102,8 +102,9 @@ def _neighbours(run: Run) -> tuple[UUID | None, UUID | None]:
     others = Run.objects.filter(monitor=run.monitor, is_latest=True).values("pk")
     before = others.filter(window_end__lt=run.window_end).order_by("-window_end")[:1]
     after = others.filter(window_end__gt=run.window_end).order_by("window_end")[:1]
-    beside = Run.objects.filter(pk=run.pk).values_list(Subquery(before), Subquery(after))
-    return beside.get()
+    beside: tuple[UUID | None, UUID | None]
+    beside = Run.objects.values_list(Subquery(before), Subquery(after)).get(pk=run.pk)
+    return beside
 
 
 def _figures(run: Run, features: Sequence[FeatureRow], measured: Sequence[Measurement]) -> tuple[Figure, ...]:
