@@ -261,7 +261,7 @@ QUALITY = (
         family=Family.quality,
         better=Better.lower,
         low=0,
-        rule="warn at the first record, clears when an hour passes without one",
+        rule="warn at the first record, clears when three hours pass without one",
         source="a rule",
     ),
     MetricDefinition(
@@ -271,7 +271,7 @@ QUALITY = (
         family=Family.quality,
         better=Better.lower,
         low=0,
-        rule="warn at the first record, clears when an hour passes without one",
+        rule="warn at the first record, clears when three hours pass without one",
         source="a rule",
     ),
     MetricDefinition(
