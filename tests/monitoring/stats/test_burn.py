@@ -57,11 +57,20 @@ def test_what_is_expected_adds_up_to_the_budget(history, length, budget):
 
 @pytest.mark.parametrize(
     ("hourly", "length", "budget"),
-    [([-1.0], 10, 1.0), ([np.nan], 10, 1.0), ([1.0], 0, 1.0), ([1.0], 10, -1.0), ([1.0], 10, np.inf)],
+    [([1.0], 0, 1.0), ([1.0], 10, -1.0), ([1.0], 10, np.inf)],
 )
-def test_wrong_amounts_are_refused(hourly, length, budget):
+def test_a_month_without_hours_and_a_wrong_budget_are_refused(hourly, length, budget):
     with pytest.raises(ValueError, match="at least"):
         expected(np.array(hourly), 0, length, budget)
+
+
+def test_amounts_that_cannot_be_are_left_out():
+    history = np.tile([1.0, 3.0], 7 * 24)
+    spoiled = np.append(history, [np.nan, -1.0, np.inf, np.nan])
+
+    found = expected(spoiled, len(history), 4, 8.0)
+
+    assert found.tolist() == expected(history, len(history), 4, 8.0).tolist() == [1.0, 3.0, 1.0, 3.0]
 
 
 def test_burn_is_spend_over_what_is_expected_of_the_same_hours():
