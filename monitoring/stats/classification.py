@@ -19,6 +19,7 @@ from monitoring.stats.results import Estimate, Reason
 __all__ = [
     "auc",
     "auc_exact",
+    "auc_resolution",
     "average_precision",
     "average_precision_exact",
     "brier",
