@@ -124,7 +124,7 @@ def score_gap(a: FloatArray, b: FloatArray) -> Estimate:
     if len(a) != len(b):
         raise ValueError("as many scores of either version are needed")
     used = np.isfinite(a) & np.isfinite(b)
-    with np.errstate(over="ignore"):  # what is beyond the largest float is told as not finite
+    with np.errstate(over="ignore"):
         gap = np.abs(a[used] - b[used])
         return mean_interval(len(gap), float(gap.sum()), float((gap * gap).sum()))
 
