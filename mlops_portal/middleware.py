@@ -13,7 +13,7 @@ from django.urls import resolve
 from django.utils.cache import patch_cache_control
 from django.utils.log import log_response
 
-from mlops_portal.kit import api
+from mlops_portal.kit import api, correlation
 from mlops_portal.kit.errors import DomainError, Malformed
 
 Handler = Callable[[HttpRequest], HttpResponse]
@@ -34,7 +34,8 @@ class RequestLog:
         given = request.headers.get("X-Request-ID", "")
         request.request_id = given if _ID.match(given) else uuid4().hex  # type: ignore[attr-defined]
         started = time.perf_counter()
-        response = self.get_response(request)
+        with correlation.answering(request.request_id):  # type: ignore[attr-defined]
+            response = self.get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         if _log.isEnabledFor(logging.INFO):
             self._write(request, response, (time.perf_counter() - started) * 1000)

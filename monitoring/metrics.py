@@ -7,13 +7,15 @@ from django.conf import settings
 from monitoring.stats import metrics
 from monitoring.stats.metrics import Better, MetricDefinition
 
+# Units that a sentence says; others go without saying.
 _SAID_UNITS = {
     "share": "%",
     "ms": "ms",
     "h": "h",
     "sd": "sd",
     "currency": settings.PORTAL_CURRENCY,
-}  # others go without saying
+}
+SILENCE = "silence.1"  # stored only where there is any
 
 
 @dataclass(frozen=True, slots=True)

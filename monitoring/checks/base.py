@@ -199,7 +199,7 @@ class WindowData:
     """All that the checks of one run read.
 
     rows: predictions of the window itself; labels and hours may begin earlier where it was widened.
-    rejects: refused items by (version number as text, feature).
+    rejects: refused items by (version number as text, feature); "" where it is not a feature that is at fault.
     """
 
     task: str

@@ -86,10 +86,14 @@ class Cost(_Part, frozen=True):
 
 
 class Volume(_Part, frozen=True):
-    """Rows of a day against the same weekday before, in robust standard deviations and as a relative change."""
+    """Rows of a day against the same weekday before, in robust standard deviations and as a relative change.
+
+    silence_factor: how many times the usual longest pause between predictions is silence.
+    """
 
     z: Positive = 3.5
     change: Positive = 0.3
+    silence_factor: Annotated[float, msgspec.Meta(ge=1)] = 3.0
 
 
 class Checks(_Part, frozen=True):

@@ -52,9 +52,9 @@ class Task:
 def measure(data: WindowData, config: Performance) -> list[Finding]:
     """Return the metrics of the task per version, and the main one per segment that is large enough.
 
-    `worse` needs a step and an interval that lies on the worse side of the base; in a segment, being one of many,
-    also a difference that chance explains once in a thousand cases, with the noise of both sides. Values of a window
-    whose outcomes are still coming in are provisional: they are shown and never alert.
+    `worse` needs a step, an interval that lies on the worse side of the base, and a difference that chance explains
+    once in a thousand cases with the noise of both sides: several metrics are looked at every day, and a reference is
+    a sample too. Values of a window whose outcomes are still coming in are provisional: they are shown and never alert.
     """
     found: list[Finding] = []
     for version in data.versions:
@@ -119,9 +119,6 @@ def _of_segment(
     now, smaller = task.values(profile, by, segment), task.smaller_class(profile, by, segment)
     before = task.values(labels.base, by, segment) if labels.base else {}
     finding = _finding(metric, now, before, smaller, version, labels, config)
-    base = before.get(metric.name, Estimate(None))
-    if finding.verdict == Verdict.worse and not is_beyond_chance(now[metric.name], base, metric.better):
-        finding = replace(finding, verdict=Verdict.ok)  # one of many segments: noise of both sides counts
     return replace(finding, segment=f"{by}={segment}"[:400])
 
 
@@ -143,8 +140,12 @@ def _finding(
         step = metric.step(before["mae"].value or 0.0 if metric.name == "bias" else base, config)
     verdict = Verdict.insufficient
     if seen.n >= config.min_labels and base is not None and step is not None:
-        judged, against = (_distance_from_zero(seen), abs(base)) if metric.name == "bias" else (seen, base)
-        verdict = performance_verdict(judged, against, step, metric.better, smaller_class=smaller_class)
+        judged, against = (
+            (_distance_from_zero(seen), _distance_from_zero(was)) if metric.name == "bias" else (seen, was)
+        )
+        verdict = performance_verdict(judged, against.value, step, metric.better, smaller_class=smaller_class)
+        if verdict == Verdict.worse and not is_beyond_chance(judged, against, metric.better):
+            verdict = Verdict.ok
     return Finding(
         KEY,
         metric.id,
@@ -211,7 +212,14 @@ def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> Non
     return None
 
 
+def _ranking(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
+    return profile.rankings(by, segment).estimates()
+
+
 TASKS: dict[str, Task] = {
+    "ranking": Task(
+        (Metric("ndcg_k"), Metric("map_k"), Metric("recall_k"), Metric("hit_k"), Metric("mrr")), _ranking, _no_class
+    ),
     "binary": Task(
         (Metric("auc"), Metric("accuracy"), Metric("precision"), Metric("recall")), _binary, _binary_smaller
     ),

@@ -5,6 +5,7 @@ from monitoring.reports.fleet import FleetRow, fleet_rows, needs_now
 from monitoring.reports.health import HealthReport, health
 from monitoring.reports.progress import Progress, progress
 from monitoring.reports.run import RunReport, run_report
+from monitoring.reports.set_aside import ReasonRow, set_aside
 
 __all__ = [
     "FeatureReport",
@@ -12,6 +13,7 @@ __all__ = [
     "FleetRow",
     "HealthReport",
     "Progress",
+    "ReasonRow",
     "RunReport",
     "feature_report",
     "feature_rows",
@@ -20,4 +22,5 @@ __all__ = [
     "needs_now",
     "progress",
     "run_report",
+    "set_aside",
 ]

@@ -4,6 +4,7 @@ Equal content gives equal bytes on every machine, so that a hash of them is a na
 """
 
 import json
+import math
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -48,13 +49,12 @@ def unpack(magic: bytes, blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray
     _require_directory(described)
     arrays = {}
     for name, dtype, shape in described["arrays"]:
-        size = int(np.prod(shape, dtype=np.int64))
-        end = start + size * np.dtype(dtype).itemsize
-        if end > len(blob):
+        size = math.prod(shape)
+        if start + size * np.dtype(dtype).itemsize > len(blob):
             raise ValueError("these bytes are too short")
         flat = np.frombuffer(blob, dtype=dtype, count=size, offset=start)
         arrays[name] = _widen(flat, dtype).reshape(shape)
-        start = end
+        start += flat.nbytes
     if start != len(blob):
         raise ValueError("these bytes are too long")
     return described["header"], arrays

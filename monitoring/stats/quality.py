@@ -78,9 +78,10 @@ def stuck(reference: IntArray, current: IntArray, *, limit: float = 0.99, usual:
     >>> stuck(np.array([50, 50]), np.array([0, 300]))
     True
     """
-    if not reference.any() or not current.any():
+    n = int(current.sum())
+    if not n or int(current.max()) / n < limit - SLACK or not reference.any():
         return False
-    return bool(current.max() / current.sum() >= limit - SLACK and reference.max() / reference.sum() < usual - SLACK)
+    return bool(reference.max() / reference.sum() < usual - SLACK)
 
 
 @dataclass(frozen=True, slots=True)

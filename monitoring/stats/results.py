@@ -115,3 +115,15 @@ class Confusion:
     @property
     def n(self) -> int:
         return int(self.counts.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Where a series left its baseline, as positions in it; both None without an alarm.
+
+    alarm: where the evidence sufficed; onset: where the shift is taken to have begun, at or before the alarm.
+    """
+
+    alarm: int | None = None
+    onset: int | None = None
+    reason: Reason | None = None

@@ -94,6 +94,15 @@ def receive(one: Entry) -> Receipt:
     return _receive(one)
 
 
+def store(
+    model: ModelSpec, kind: str, decoded: Decoded, *, key: str, body_sha256: str, via: str, now: datetime
+) -> UUID:
+    """Store accepted records in the transaction of the caller, who sees to it that they come once; the batch's id."""
+    blob = payload.encode(decoded.groups)
+    [told] = _insert([Entry(model.id, model.team_id, kind, decoded, key, body_sha256, via, now, blob)])
+    return told.batch_id
+
+
 def find(model: ModelSpec, kind: str, key: str, body_sha256: str) -> Receipt | None:
     """The receipt of an earlier request with this key. Raises Invalid if that had another body."""
     known = IngestBatch.objects.filter(team_id=model.team_id, model_id=model.id, kind=kind, key=key).first()
@@ -229,7 +238,11 @@ def _quarantined(entry: Entry, reject: Reject) -> QuarantinedItem:
         code=reject.fault.code,
         pointer=reject.fault.pointer[:_POINTER],
         detail=reject.fault.detail[:_DETAIL],
-        item=reject.item,
+        item=reject.kept.text,
+        subject_ref=reject.kept.subject_ref,
+        kid=reject.kept.kid,
+        rules=reject.kept.rules,
+        is_whole=reject.kept.is_whole,
         created_at=entry.now,
     )
 

@@ -34,7 +34,7 @@ def _arrivals(metric_id: str, name: str) -> MetricDefinition:
         better=Better.lower,
         unit="rows",
         low=0,
-        rule="warn at the first",
+        rule="warn at the first, clears when three hours pass without one",
         source="a rule",
     )
 

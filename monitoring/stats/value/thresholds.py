@@ -45,7 +45,7 @@ class Worth:
 def _by_cut(part: FloatArray) -> FloatArray:
     """Return per cut the sum of row 0 below it and of row 1 from it on."""
     gains = np.append(0.0, np.cumsum((part[1] - part[0])[::-1]))[::-1]
-    return gains + part[0].sum()
+    return np.asarray(gains + part[0].sum())
 
 
 def worth_of(negatives: IntArray, positives: IntArray, matrix: ArrayLike) -> Worth:
