@@ -28,7 +28,7 @@ FRAME_BYTES = 40 * 1024 * 1024
 UNREADABLE = "unreadable"
 _LOADED_BYTES = 8 * 1024 * 1024
 _MUCH_PENDING = 32_768
-_TOGETHER = 4096  # records that are turned into columns at once; small bodies cost no more than large ones
+_TOGETHER = 8192  # records that are turned into columns at once; small bodies cost no more than large ones
 
 Counts = NDArray[np.int64]
 

@@ -55,7 +55,7 @@ def preload() -> None:
     wiring.named("OUTBOX_TRANSPORTS")
     import_module(settings.ROOT_URLCONF)
     _ = get_resolver().reverse_dict
-    for name in ("monitoring.traffic.parquet_child", "duckdb", "scipy.stats", "scipy.optimize"):
+    for name in ("monitoring.traffic.parquet_child", "scipy.stats", "scipy.optimize"):
         import_module(name)
 
 
