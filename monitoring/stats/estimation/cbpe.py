@@ -109,11 +109,11 @@ def cbpe_exact(
     if len(chances) != len(scores) or not ((chances >= 0) & (chances <= 1) & np.isfinite(scores)).all():
         raise ValueError("chances in [0, 1], and as many finite scores, are needed")
     distinct, place = np.unique(scores, return_inverse=True)
-    positives, negatives, variance = (
-        np.bincount(place, part, minlength=len(distinct)) for part in (chances, 1 - chances, chances * (1 - chances))
-    )
+    sums = np.zeros((3, len(distinct)))
+    for row, part in zip(sums, (chances, 1 - chances, chances * (1 - chances)), strict=True):
+        row[:] = np.bincount(place, part, minlength=len(distinct))
     decided = (distinct >= threshold).astype(np.float64)
-    return _metrics(_Expected(len(scores), positives, negatives, variance, decided), matrix)
+    return _metrics(_Expected(len(scores), sums[0], sums[1], sums[2], decided), matrix)
 
 
 def _metrics(rows: _Expected, matrix: ArrayLike | None) -> dict[str, Estimate]:

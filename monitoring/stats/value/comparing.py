@@ -56,7 +56,7 @@ def uplifts(
         steps = np.einsum("rlg,l->rg", resampled[:, :, 1:], gain)
         decided_1 = np.cumsum(steps[:, ::-1], axis=1)[:, ::-1][:, place]
         size = np.maximum(resampled.sum(axis=(1, 2)), 1)
-        return (decided_1[:, :-1] - decided_1[:, -1:]) / size[:, None]
+        return np.asarray((decided_1[:, :-1] - decided_1[:, -1:]) / size[:, None])
 
     return _estimates(groups, differences, reps, seed)
 
@@ -78,7 +78,7 @@ def uplift_of_pairs(counts: IntArray, matrix: ArrayLike, seed: int = 0, *, reps:
 
     def differences(resampled: FloatArray) -> FloatArray:
         size = np.maximum(resampled.sum(axis=(1, 2, 3)), 1)
-        return (np.einsum("rlno,lno->r", resampled, gain) / size)[:, None]
+        return np.asarray(np.einsum("rlno,lno->r", resampled, gain) / size)[:, None]
 
     return _estimates(counts, differences, reps, seed)[0]
 

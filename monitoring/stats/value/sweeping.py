@@ -112,9 +112,10 @@ def _counted(cells: IntArray) -> IntArray:
 
 
 def _worth_by_cell(cells: IntArray, either: FloatArray) -> Worth:
-    total, total_sq = (
-        np.stack([np.bincount(cells, values, minlength=SCORE_CELLS) for values in part]) for part in (either, either**2)
-    )
+    total, total_sq = np.zeros((2, 2, SCORE_CELLS))
+    for decision, values in enumerate(either):
+        total[decision] = np.bincount(cells, values, minlength=SCORE_CELLS)
+        total_sq[decision] = np.bincount(cells, values**2, minlength=SCORE_CELLS)
     return Worth(len(cells), total, total_sq)
 
 

@@ -134,6 +134,8 @@ def test_reference_accuracy_follows_the_mix_of_the_window():
     same_mix, harder = (reweighted_accuracy(hits, labelled, np.array(mix)) for mix in ([1000, 500], [0, 900]))
 
     assert same_mix.value == pytest.approx(1300 / 1500)
+    variance = (2 / 3) ** 2 * 0.95 * 0.05 / 1000 + (1 / 3) ** 2 * 0.7 * 0.3 / 500
+    assert same_mix.n_eff == pytest.approx(1300 / 1500 * (200 / 1500) / variance)
     assert (harder.value, harder.n) == (0.7, 900)
     assert harder.low < 0.7 < harder.high
     assert harder.n_eff == pytest.approx(500)
@@ -212,10 +214,27 @@ def test_an_error_model_sees_harder_inputs():
     assert model.skill > 0.1
 
 
-def test_expected_errors_are_never_negative():
-    model = fit_errors(*rows_with_errors(1000, 2))
+@pytest.mark.slow
+def test_the_interval_knows_how_well_the_errors_are_learnt():
+    columns = rows_with_errors(20, 20, 1.5)[0]
+    models = [fit_errors(*rows_with_errors(600, seed)) for seed in range(40)]
 
-    assert (model.expected(rows_with_errors(1000, 3, -4.0)[0]) >= 0).all()
+    scatter = np.std([model.estimate(columns).value for model in models])
+
+    learnt = []
+    for model in models:
+        estimate, noise = model.estimate(columns), model.noise * (model.expected(columns) ** 2).sum() / 20**2
+        learnt.append(((estimate.high - estimate.low) / 2 / 1.959964) ** 2 - noise)
+    assert np.sqrt(np.mean(learnt)) == pytest.approx(scatter, rel=0.25)
+
+
+def test_expected_errors_are_never_negative():
+    rows = np.random.default_rng(2).normal(size=(2000, 1))
+    model = fit_errors(rows, 5.0 * (rows[:, 0] > 1.5))
+
+    expected = model.expected(rows)
+
+    assert (expected.min(), expected.max() > 1) == (0, True)
 
 
 def test_inputs_that_say_nothing_leave_the_mean():

@@ -215,6 +215,14 @@ def test_a_threshold_snaps_to_the_nearest_candidate(threshold, expected):
     assert sweep(TEN, MATRIX, threshold).snapped == snap(threshold)
 
 
+def test_one_is_still_a_score_that_can_be_decided_1():
+    counts = ScoreCounts.of(np.ones(3), np.ones(3))
+
+    assert snap(1.0) < 1 < NEVER
+    assert sweep(counts, MATRIX, 1.0).current.value == 3
+    assert sweep(counts, MATRIX, 1.1).current.value == -4
+
+
 def test_a_snapped_threshold_is_close():
     assert max(abs(snap(t) - t) for t in np.linspace(0.001, 0.999, 999)) < 2.5e-4
 
@@ -232,6 +240,16 @@ def test_of_equally_good_thresholds_the_nearest_to_todays_is_best():
     assert sweep(counts, MATRIX, 0.5).best == pytest.approx(0.5, abs=1e-3)
     assert sweep(counts, MATRIX, 0.1).best == pytest.approx(0.2, abs=1e-3)
     assert sweep(counts, MATRIX, 0.9).best == pytest.approx(0.8, abs=1e-3)
+
+
+@pytest.mark.parametrize(("today", "best"), [(0.2, 0.2), (0.9, 0.7)])
+def test_rounding_makes_no_threshold_better(today, best):
+    counts = ScoreCounts.of(np.array([1.0, 0, 0, 0, 1]), np.array([0.3, 0.4, 0.45, 0.5, 0.7]))
+
+    found = sweep(counts, [[0, -0.1], [0, 0.3]], today)
+
+    assert found.value[at(found, 0.3)] != found.value[at(found, 0.7)]
+    assert found.best == pytest.approx(best, abs=1e-3)
 
 
 def test_each_half_values_what_the_other_one_chose():
