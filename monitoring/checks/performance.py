@@ -157,9 +157,14 @@ def _finding(
         threshold=step,
         gap=_gap(metric, seen.value, base),
         provisional=not labels.is_mature,
-        details={"coverage": labels.coverage, "rows": labels.rows},
+        details={"coverage": labels.coverage, "rows": labels.rows} | _since(labels),
         **interval(seen) | _reason(seen, base, verdict, config),
     )
+
+
+def _since(labels: Labels) -> dict[str, str]:
+    """Say that the base is the first days of the version, not a reference."""
+    return {"base_since": labels.base_since.isoformat()} if labels.base_since else {}
 
 
 def _reason(seen: Estimate, base: float | None, verdict: Verdict, config: Performance) -> dict[str, str]:

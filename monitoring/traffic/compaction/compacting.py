@@ -105,16 +105,17 @@ def _live_at(batch: Batch) -> datetime | None:
 
 def _write_receipts(batch: Batch, prepared: Prepared, now: datetime) -> None:
     """Say what became of the records of each batch; the many that went through whole take one statement."""
-    columns = (prepared.duplicates, prepared.conflicts, prepared.parked)
+    columns = (prepared.duplicates, prepared.conflicts, prepared.parked, prepared.erased)
     by_counts: dict[tuple[int, ...], list[UUID]] = defaultdict(list)
     for source, *counts in zip(batch.sources, *(column.tolist() for column in columns), strict=True):
         by_counts[tuple(counts)].append(source.batch_id)
-    for (duplicates, conflicts, waiting), batch_ids in by_counts.items():
+    for (duplicates, conflicts, waiting, erased), batch_ids in by_counts.items():
         IngestBatch.objects.filter(pk__in=batch_ids).update(
-            stored=F("accepted") - duplicates - conflicts,
+            stored=F("accepted") - duplicates - conflicts - erased,
             duplicates=duplicates,
             conflicts=conflicts,
             parked=waiting,
+            erased=erased,
             stored_at=now,
         )
 
