@@ -208,18 +208,15 @@ def _regression(profile: LabelProfile, by: str | None, segment: str | None) -> V
     return regression.from_counts(profile.errors(by, segment))
 
 
-def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> None:
-    return None
-
-
 def _ranking(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
     return profile.rankings(by, segment).estimates()
 
 
+def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> None:
+    return None
+
+
 TASKS: dict[str, Task] = {
-    "ranking": Task(
-        (Metric("ndcg_k"), Metric("map_k"), Metric("recall_k"), Metric("hit_k"), Metric("mrr")), _ranking, _no_class
-    ),
     "binary": Task(
         (Metric("auc"), Metric("accuracy"), Metric("precision"), Metric("recall")), _binary, _binary_smaller
     ),
@@ -228,5 +225,8 @@ TASKS: dict[str, Task] = {
         (Metric("mae"), Metric("rmse"), Metric("bias")),
         _regression,
         _no_class,
+    ),
+    "ranking": Task(
+        (Metric("ndcg_k"), Metric("map_k"), Metric("recall_k"), Metric("hit_k"), Metric("mrr")), _ranking, _no_class
     ),
 }
