@@ -139,12 +139,12 @@ def alarms(spend, due):
     return [burning(spend[:hour], due[:hour]) for hour in range(1, MONTH_H + 1)]
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_sixty_healthy_months_do_not_burn():
     assert [seed for seed in range(60) if any(alarms(*month(seed)))] == []
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("factor", "severities", "within_h"),
     [(3.0, {"critical"}, 6), (1.5, {"critical", "warning"}, 24), (1.2, {"critical", "warning", "info"}, 72)],
