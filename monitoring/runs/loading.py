@@ -22,7 +22,6 @@ from monitoring.stats.profile import LabelProfile, Profile, loads, merge
 from monitoring.traffic import chunks, outcomes
 from registry.models import Endpoint, Feature, ModelVersion
 
-LADDER_DAYS = (1, 3, 7, 28)  # a window with too few rows takes so many days with the same end
 FIRST_DAYS = timedelta(days=7)
 UNKNOWN_DELAY = timedelta(hours=72)
 LEAST_DELAYS = 200
@@ -77,7 +76,7 @@ class Loaded:
 
 def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None = None) -> Loaded:
     """Read the window of a run. mature: take this as the maturity of its labels, to compute an old result again."""
-    reach = max(config.window, LADDER_DAYS[-1] * DAY) + config.baseline_days * DAY
+    reach = max(config.window, gates.LADDER_DAYS[-1] * DAY) + config.baseline_days * DAY
     first, until = _date(run.window_end - reach), _date(run.window_end)
     pins = pin(run.model_id, first, until, with_labels=config.checks.performance is not None)
     versions = _versions(run, pins, config)
@@ -176,9 +175,12 @@ def _parts(config: MonitorConfig) -> set[str]:
 
 def _widened(run: Run, config: MonitorConfig, is_enough: Callable[[date], bool]) -> datetime:
     """Return the start of the shortest window of the ladder that has enough, else that of the window itself."""
-    longer = (days * DAY for days in LADDER_DAYS if days * DAY > config.window)
-    starts = [run.window_start, *(run.window_end - days for days in longer)]
-    return next((start for start in starts if is_enough(_date(start))), run.window_start)
+    length = gates.widened(config.window, lambda length: is_enough(_date(_start(run, config, length))))
+    return _start(run, config, length)
+
+
+def _start(run: Run, config: MonitorConfig, length: timedelta) -> datetime:
+    return run.window_start if length == config.window else run.window_end - length
 
 
 @dataclass(frozen=True, slots=True)
