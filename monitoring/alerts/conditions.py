@@ -58,6 +58,7 @@ class Signal:
     begins to be a breach, in the same unit. An ok window counts as clear only while gap < 0.8 × threshold; without
     either of them an ok window is clear. A hard signal opens at once. value, low, high, n, base, limit: what the
     sentence says, in the unit of the metric; limit is the line that the value crossed, where it can be drawn as one.
+    about: what it speaks of in words, where the scope cannot say it.
     """
 
     source: str
@@ -75,6 +76,7 @@ class Signal:
     hard: bool = False
     measurement_id: int | None = None
     rule: Rule | None = None  # instead of the rule of the window
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ class Entry:
     base: float | None = None
     limit: float | None = None
     hard: bool = False
+    about: str | None = None
     state: ConditionState = ConditionState.quiet
     severity: str = Alert.Severity.WARNING
 
@@ -251,6 +254,7 @@ def _entry(seen: Signal, window: JudgedWindow) -> Entry:
         base=seen.base,
         limit=seen.limit,
         hard=seen.hard,
+        about=seen.about or None,
     )
 
 

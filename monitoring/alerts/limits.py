@@ -9,7 +9,7 @@ from monitoring.models import Measurement, MeasurementRow
 from monitoring.stats.results import Verdict
 
 RELATIVE = frozenset({"cost"})  # checks whose threshold is a share of the base value
-UNDRAWN = frozenset({"volume", "mean_score", "positive_rate", "bias", "schema"})  # both ways, or in another unit
+UNDRAWN = frozenset({"rows", "mean_score", "positive_rate", "bias", "schema"})  # both ways, or in another unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from monitoring.alerts.conditions import (
 )
 from monitoring.alerts.lifecycle import Occasion, note_too_late, settle
 from monitoring.alerts.wording import CHECK_FAILED, NO_DATA
-from monitoring.models import Alert, Condition, Measurement, MeasurementRow, Monitor, Run
+from monitoring.metrics import SILENCE
+from monitoring.models import Alert, Condition, Measurement, MeasurementRow, Monitor, Run, VersionTraffic
 from monitoring.stats.gates import BREACHES, DAILY, EVENT, HOURLY, UNJUDGED, Rule
 from monitoring.stats.results import Verdict
 from registry.models import RegisteredModel
@@ -158,6 +159,7 @@ def _measured(
         return {}
     totals = {_total(one): one for one in measurements if not one.segment}
     ids = _measurement_ids(run)
+    at_once = EVENT if _is_silent(run, measurements) else None
     return {
         key: _signal(
             run,
@@ -165,6 +167,7 @@ def _measured(
             one,
             speaks=not one.segment or _says_more(one, totals.get(_total(one))),
             measurement_id=ids[*_total(one), one.segment],
+            rule=at_once if one.metric == SILENCE else None,
         )
         for key, one in concerned.items()
     }
@@ -186,7 +189,7 @@ def _measurement_ids(run: Run) -> dict[tuple[object, ...], int]:
     return {tuple(name): pk for *name, pk in Measurement.objects.filter(run=run.pk).values_list(*naming, "pk")}
 
 
-def _signal(run: Run, key: Identity, one: Measured, *, speaks: bool, measurement_id: int) -> Signal:
+def _signal(run: Run, key: Identity, one: Measured, *, speaks: bool, measurement_id: int, rule: Rule | None) -> Signal:
     """A measurement as a signal. Provisional values, and segments that only repeat their aggregate, are not judged."""
     source, scope = key
     return Signal(
@@ -204,7 +207,16 @@ def _signal(run: Run, key: Identity, one: Measured, *, speaks: bool, measurement
         limit=limits.crossed(one, run.config.config) if one.verdict in BREACHES else None,
         hard=one.hard,
         measurement_id=measurement_id,
+        rule=rule,
     )
+
+
+def _is_silent(run: Run, measurements: Sequence[Measured]) -> bool:
+    """Whether predictions of live traffic have stopped: that opens at once. History that was filled in just ends."""
+    if not any(one.metric == SILENCE for one in measurements):
+        return False
+    live = VersionTraffic.objects.filter(version__model=run.model_id, last_live_at__gte=run.window_start)
+    return live.exists()
 
 
 def _family(one: Measured) -> Alert.Family:
@@ -257,7 +269,8 @@ def _unmentioned(
     result = {}
     for key, condition in known.items():
         if key not in seen:
-            check = condition.source.split(":")[2]
+            _, _, check, *metric = condition.source.split(":")
             verdict = Verdict.error if check in failed else Verdict.ok if check in judged else rest
-            result[key] = Signal(condition.source, Alert.Family(condition.family), verdict)
+            rule = EVENT if metric == [SILENCE] else None
+            result[key] = Signal(condition.source, Alert.Family(condition.family), verdict, rule=rule)
     return result

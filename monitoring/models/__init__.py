@@ -4,6 +4,7 @@ from monitoring.models.alert import Alert
 from monitoring.models.alert_member import AlertMember
 from monitoring.models.alert_transition import AlertTransition
 from monitoring.models.chunk import Chunk
+from monitoring.models.chunk_ids import ChunkIds
 from monitoring.models.chunk_profile import ChunkProfile
 from monitoring.models.condition import Condition
 from monitoring.models.day_manifest import DayManifest
@@ -26,6 +27,7 @@ __all__ = [
     "AlertMember",
     "AlertTransition",
     "Chunk",
+    "ChunkIds",
     "ChunkProfile",
     "Condition",
     "DayManifest",

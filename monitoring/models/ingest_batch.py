@@ -31,6 +31,7 @@ class IngestBatch(models.Model):
         API = "api", "API"
         BACKFILL = "backfill", "Backfill"
         REVIEW = "review", "Review"
+        REPLAY = "replay", "Replay of items set aside"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     team = models.ForeignKey("registry.Team", on_delete=models.CASCADE, related_name="+")

@@ -13,11 +13,12 @@ from monitoring.charts import Bullet, Histogram, Limit, Panel, Point, Series, Sp
 from monitoring.metrics import words
 from monitoring.models import Measurement, Run
 from monitoring.reports import shared
+from monitoring.stats.metrics import PSI_LEVEL
 from registry.models import Feature, RegisteredModel
 
 SPARK_WINDOWS = 28
 HISTORY_DAYS = 60
-WARN, DRIFT = 0.1, 0.25
+WARN, DRIFT = PSI_LEVEL.warn, PSI_LEVEL.bad
 NULLS = "null_share.1"
 
 

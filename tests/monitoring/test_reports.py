@@ -36,6 +36,8 @@ class TestShared:
         assert shared.certainty(Measurement(metric="recall.1", value=0.71, low=0.66, high=0.76, n=412)) == (
             "66\N{EN DASH}76\N{NARROW NO-BREAK SPACE}%, n = 412"
         )
+        skewed = Measurement(metric="auc.1", value=0.7, n=412, details={"label_skew": 0.3, "is_skewed": True})
+        assert shared.certainty(skewed) == "n = 412, labelled records are not typical"
 
 
 class TestHealth:

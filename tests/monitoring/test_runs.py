@@ -33,7 +33,7 @@ from monitoring.stats.profile import build_labels
 from monitoring.stats.results import Verdict
 from monitoring.traffic import chunks
 from registry.models import AuditEntry, Role
-from tests.factories import NOON, make_member, make_version
+from tests.factories import NOON, make_member, make_model, make_version
 from tests.monitoring.measured import (
     add_chunk,
     add_labels,
@@ -682,6 +682,32 @@ class TestPerformance:
         run = executed(self.run_of(judged))
 
         assert {one.provisional for one in execution.recompute(run)} == {True}
+
+
+def ranked(grid: Grid, rows: int, skill: float, seed: int):
+    """Lists of six items joined with the relevant one, which stands first with this chance."""
+    r = rng(seed)
+    places = np.where(r.random(rows) < skill, 0, r.integers(0, 6, rows))
+    relevant = [{str(place): 1.0} for place in places]
+    return build_labels(None, [[*"012345"]] * rows, relevant, {}, grid, "ranking")
+
+
+def test_a_ranking_is_judged_by_its_queries(db):
+    version = make_version(make_model(task="ranking"), features=[("income", "number"), ("age", "number")])
+    grid = Grid.loads(bytes(make_reference(version, features(5_000)).grid.blob))
+    Reference.objects.update(label_profile=ranked(grid, 5_000, 0.8, seed=9).dumps())
+    week(version)
+    for n in range(7):
+        add_labels(version, (at("2026-10-01") + timedelta(days=n)).date(), ranked(grid, 100, 0.5, seed=n))
+
+    run = executed(planned(version, checks=Checks(performance=Performance())))
+
+    found = rows_of(run)
+    ndcg = found["ndcg_k.1", "truth", ""]
+    assert (ndcg.verdict, ndcg.n, ndcg.base_n, ndcg.threshold) == ("worse", 700, 5_000, 0.02)
+    assert ndcg.low < ndcg.value < ndcg.high < ndcg.base_value
+    assert {metric for metric, *_ in found} == {"ndcg_k.1", "map_k.1", "recall_k.1", "hit_k.1", "mrr.1"}
+    assert run.summary["worst"] == "worse"
 
 
 def test_inputs_of_a_version_without_reference_are_insufficient(db):

@@ -74,6 +74,7 @@ def _drafts(target: _Target, table: pa.Table, surprises: Surprises) -> list[Draf
             shadow=shadow,
             kid=kid,
             surprises={} if drafts else surprises,
+            ids=frames.hashes(frame).astype("<u8", copy=False).tobytes(),
             **_profiled(target, frame),
         )
         drafts.append(draft)

@@ -19,7 +19,7 @@ from monitoring.models.ingest_batch import Kind
 from monitoring.stats.columns import CodedColumn, Column
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import LabelProfile, build_labels
-from monitoring.traffic import chunks, frames
+from monitoring.traffic import chunks, frames, rankings
 from monitoring.traffic.chunks import DamagedChunk
 from monitoring.traffic.chunks.profiling import decided_of, scores_of
 from monitoring.traffic.specs import ModelSpec, Task
@@ -28,7 +28,6 @@ from registry.models import ModelVersion
 TRUTH = "truth"
 PART_ROWS = 250_000
 MEMORY = "250MB"
-TASKS = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
 _READ = ("request_id", "id_hash", "predicted_at", "score", "prediction", "prediction_number", "fallback", "error")
 # Outcomes are numbered by the time of their observation: the last of a request is the one that counts.
 _JOIN = """
@@ -44,7 +43,8 @@ class PinnedLabels:
     """What outcomes say of the predictions of a stretch of days, and which states of the books say so.
 
     rows: predictions that count for performance (no fallback, no error); labelled: those with the signal. profile:
-    None without a grid, or for a task that has none. delay_p95_s: the longest 95th percentile of a day, in seconds.
+    None without a grid, or for a signal of a ranking, of which only the truth is counted. delay_p95_s: the longest
+    95th percentile of a day, in seconds.
     generations: label generation by day. damaged: hashes of chunks that could not be read; what they held is missing.
     """
 
@@ -105,7 +105,7 @@ def _of_row(row: LabelRow, grid: Grid | None) -> _Day | None:
         profile = LabelProfile.loads(bytes(row.blob), grid) if row.blob and grid else None
     except ValueError:
         return None
-    if profile is None and grid is not None and row.version.model.task in TASKS:
+    if profile is None and grid is not None and _is_counted(row.version.model.task, row.signal):
         return None  # joined before there was a grid
     return _Day(row.rows, row.labelled, row.delay_p95_s, profile)
 
@@ -151,12 +151,16 @@ def _joined(version: ModelVersion, on: date, signal: str, grid: Grid | None) -> 
         day.rows += len(table)
         day.labelled += int(labels.known.sum())
         delays.append(_delays_s(found, table, labels))
-        if grid is not None and spec.task in TASKS:
+        if grid is not None and _is_counted(spec.task, signal):
             more = _profile(table, labels, grid, spec)
             day.profile = day.profile.merge(more) if day.profile else more
     delay_s = np.concatenate(delays) if delays else np.zeros(0)
     day.delay_p95_s = float(np.quantile(delay_s, 0.95)) if len(delay_s) else None
     return day
+
+
+def _is_counted(task: str, signal: str) -> bool:
+    return task != Task.RANKING or signal == TRUTH
 
 
 def _columns(grid: Grid | None) -> list[str]:
@@ -232,7 +236,7 @@ def _numbered(table: pa.Table, keys: tuple[str, ...], name: str, numbers: NDArra
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """The signal as statistics read it: a number or class per prediction, and which predictions have one."""
+    """The signal per prediction: a number, a class or the text of relevances, and which predictions have one."""
 
     values: Column
     known: NDArray[np.bool_]
@@ -241,7 +245,7 @@ class _Labels:
 def _labels(found: Mapping[str, pa.ChunkedArray], rows: int, signal: str, model: ModelSpec) -> _Labels:
     place = found["place"].to_numpy()
     numbers, texts = frames.floats(found["number"]), frames.coded(found["label"])
-    if model.task == Task.MULTICLASS and signal == TRUTH:
+    if model.task in {Task.MULTICLASS, Task.RANKING} and signal == TRUTH:
         codes = np.full(rows, -1, dtype=np.int32)
         codes[place] = texts.codes
         return _Labels(CodedColumn(codes, texts.values), codes >= 0)
@@ -272,6 +276,8 @@ def _delays_s(found: Mapping[str, pa.ChunkedArray], table: pa.Table, labels: _La
 
 def _profile(table: pa.Table, labels: _Labels, grid: Grid, model: ModelSpec) -> LabelProfile:
     segments = {name: chunks.column_of(table, name) for name in grid.segments}
+    if isinstance(labels.values, CodedColumn) and model.task == Task.RANKING:
+        return rankings.label_profile(frames.coded(table["prediction"]), labels.values, segments, grid)
     fold = (frames.hashes(table) & np.uint64(1)).astype(np.int64)
     if model.task == Task.MULTICLASS:
         return build_labels(
