@@ -27,7 +27,8 @@ def score_cell(scores: FloatArray | float) -> NDArray[np.int64]:
     place = inside / 2 + (logit(np.clip(inside, _CLIP, 1 - _CLIP)) + 16.7) / 66.8
     if np.isnan(place).any():
         raise ValueError("a score is no number")
-    return np.minimum(SCORE_CELLS - 1, np.floor(SCORE_CELLS * place)).astype(np.int64)
+    cells: IntArray = np.minimum(SCORE_CELLS - 1, np.floor(SCORE_CELLS * place)).astype(np.int64)
+    return cells
 
 
 def _edges() -> FloatArray:

@@ -234,7 +234,7 @@ def _form_of_numbers(column: pa.ChunkedArray) -> _Form:
 def _distinct(sample: NDArray[np.float64], *, is_whole: bool) -> float:
     """How many different numbers a column holds, estimated from a sample: Chao (1984)."""
     _, times = np.unique(sample, return_counts=True)
-    once, twice = np.count_nonzero(times == 1), np.count_nonzero(times == 2)
+    once, twice = int(np.count_nonzero(times == 1)), int(np.count_nonzero(times == 2))
     return float(len(times) if is_whole else len(times) + once**2 / (2 * max(twice, 1)))
 
 

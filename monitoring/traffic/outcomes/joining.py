@@ -217,8 +217,8 @@ class _Join:
             labels = _labels(found, len(table), self.signal, self.model)
             delay_s = (found.at_us - frames.micros(table["predicted_at"])[found.place]) / 1e6
             delays_s.append(delay_s[labels.known[found.place]])
-            is_counted = self.grid is not None and _is_counted(self.model.task, self.signal)
-            profile = _profile(table, labels, self.grid, self.model) if is_counted else None
+            grid = self.grid if _is_counted(self.model.task, self.signal) else None
+            profile = _profile(table, labels, grid, self.model) if grid else None
             day.add(_Day(len(table), int(labels.known.sum()), None, profile))
         return day, delays_s
 
