@@ -69,12 +69,13 @@ def sweep(now: datetime, *, drain: bool = False) -> None:
     inboxes = readable.values_list("model", "model__team").annotate(Min("received_at"), Sum("size_bytes"))
     for model_id, team_id, oldest_at, size_bytes in inboxes.order_by():
         if drain or oldest_at <= now - AGE or size_bytes >= WAITING_BYTES:
-            _order(model_id, team_id)
+            order(model_id, team_id)
     consolidation.sweep(now)
     parked.sweep(now)
 
 
-def _order(model_id: UUID, team_id: UUID) -> None:
+def order(model_id: UUID, team_id: UUID) -> None:
+    """Have a worker store what waits in the model's inbox."""
     queue.enqueue(
         "monitoring.compact", str(model_id), payload={"model": str(model_id)}, queue=Job.Queue.INGEST, team=team_id
     )
@@ -145,7 +146,7 @@ def _empty_inbox(batch: Batch) -> None:
 
 def _order_what_follows(model: RegisteredModel, kept: Sequence[Chunk], now: datetime) -> None:
     if batches.waiting(model.pk).exists():
-        _order(model.pk, model.team_id)
+        order(model.pk, model.team_id)
     consolidation.order_full_days(kept, team=model.team_id)
     if Chunk.objects.filter(model=model, state=Chunk.State.PARKED).exists():
         parked.order_later(model.pk, team=model.team_id, now=now)

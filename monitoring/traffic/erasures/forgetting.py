@@ -33,7 +33,7 @@ from monitoring.models import (
 )
 from monitoring.models.ingest_batch import Kind
 from monitoring.stats.profile import dumps
-from monitoring.traffic import batches, chunks, frames, ledger, storage
+from monitoring.traffic import batches, chunks, compaction, frames, ledger, storage
 from monitoring.traffic.chunks import DamagedChunk, Hour
 from monitoring.traffic.erasures.ordering import order
 from monitoring.traffic.ledger import Draft, Moved
@@ -56,7 +56,9 @@ def erase(erasure_id: UUID, lease: Lease, now: datetime) -> None:
     joined meanwhile: the next attempt begins anew.
     """
     erasure = Erasure.objects.select_related("team").get(pk=erasure_id)
-    Erasure.objects.filter(pk=erasure_id).update(state=Erasure.State.REWRITING)
+    with transaction.atomic():
+        _require_held(lease)
+        Erasure.objects.filter(pk=erasure_id).update(state=Erasure.State.REWRITING)
     if _still_waits(erasure):
         with queue.finishing(lease, {"waits": True}):
             order(erasure, not_before=now + LOOK_AGAIN)
@@ -73,8 +75,13 @@ def erase(erasure_id: UUID, lease: Lease, now: datetime) -> None:
         Erasure.objects.filter(pk=erasure_id).update(state=Erasure.State.DONE, finished_at=now)
 
 
+def _require_held(lease: Lease) -> None:
+    if not queue.renew(lease):
+        raise LostLease(f"job {lease.job_id}: fence {lease.fence} is over")
+
+
 def _still_waits(erasure: Erasure) -> bool:
-    """Whether records that came before the order are still on their way into files.
+    """Whether records that came before the order are still on their way into files, which is speeded up then.
 
     Compaction reads the orders after it has taken its rows, and rows leave the inbox with the commit of their files: so
     once these are gone, no file without the subject's records filtered out can appear any more.
@@ -84,6 +91,8 @@ def _still_waits(erasure: Erasure) -> bool:
     stuck = Job.objects.filter(kind="monitoring.compact", key__in=map(str, waiting), state=Job.State.QUARANTINED)
     if waiting and stuck.exists():
         raise TrafficStuck("What came before the order cannot be stored; repair the compaction, then run this again.")
+    for model_id in waiting:
+        compaction.order(model_id, erasure.team_id)
     return bool(waiting)
 
 
@@ -142,8 +151,7 @@ class _Work:
     def _replace(self, chunk: Chunk, what: "_Sought", n: int) -> None:
         draft = _without(chunk, what) if n < chunk.rows else None
         with transaction.atomic():
-            if not queue.renew(self.lease):
-                raise LostLease(f"job {self.lease.job_id}: fence {self.lease.fence} is over")
+            _require_held(self.lease)
             for kept in (ChunkIds, ChunkProfile, HourProfile):
                 kept.objects.filter(chunk=chunk).delete()
             new = ledger.insert(chunk.model_id, [draft], self.now)[0] if draft else None
@@ -261,6 +269,7 @@ def _forget_items(erasure: Erasure, work: _Work) -> None:
     mine = QuarantinedItem.objects.filter(model__team=erasure.team, subject_ref__in=work.refs)
     while rows := list(mine.select_related("batch")[:AT_ONCE]):
         with transaction.atomic():
+            _require_held(work.lease)
             for row in rows:
                 _forget_fault(row)
             QuarantinedItem.objects.filter(pk__in=[row.pk for row in rows]).delete()

@@ -54,7 +54,7 @@ def order(erasure: Erasure, *, not_before: datetime | None = None) -> None:
         str(erasure.pk),
         payload={"erasure": str(erasure.pk)},
         queue=Job.Queue.MAINTAIN,
-        priority=20,
+        priority=60,  # after the compaction it waits for
         team=erasure.team_id,
         not_before=not_before,
     )

@@ -343,6 +343,7 @@ class TestTrouble:
 
         assert ids_in_files() == ["a", "b"]
         assert counted(version) == {2}
+        assert Erasure.objects.get().state == "requested"
 
     @pytest.mark.parametrize("meanwhile", [{"state": "replaced"}, {"state": "damaged"}])
     def test_a_file_that_changed_meanwhile_undoes_it(
