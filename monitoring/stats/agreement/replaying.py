@@ -5,10 +5,9 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from monitoring.stats.arrays import BoolArray, FloatArray, IntArray
-from monitoring.stats.columns import CodedColumn, Column, encode
+from monitoring.stats.columns import CodedColumn, Column, Series, encode
 from monitoring.stats.intervals import rate
 from monitoring.stats.results import Estimate, Verdict
 
@@ -100,7 +99,7 @@ def _sides(online: Column, offline: Column, atol: float, rtol: float) -> _Sides:
         x, y = numbers[0], numbers[1]
         size = np.where(np.isfinite(y), np.abs(y), 0.0)
         return _Sides(x, y, is_number=True, tolerance=np.minimum(atol + rtol * size, np.finfo(np.float64).max))
-    codes = pd.factorize(pd.Series(_texts(online) + _texts(offline), dtype=object), use_na_sentinel=True)[0]
+    codes = encode(_texts(online) + _texts(offline)).codes
     both = np.where(codes < 0, np.nan, codes.astype(np.float64))
     x, y = both[: len(online)], both[len(online) :]
     return _Sides(x, y, is_number=False, tolerance=np.zeros(len(x)))
@@ -110,14 +109,14 @@ def _numbers(column: Column) -> FloatArray | None:
     """Return a column of numbers as floats, or None if it holds anything else."""
     if isinstance(column, CodedColumn):
         return None
-    if not isinstance(column, np.ndarray | pd.Series):
-        values: Any = column
-        column = np.array(list(values), dtype=np.object_)
-    if column.dtype == object:
-        is_number = all(value is None or _is_number(value) for value in column)
+    values: Any = column
+    if not isinstance(column, np.ndarray | Series):
+        values = np.array(list(values), dtype=np.object_)
+    if values.dtype == object:
+        is_number = all(value is None or _is_number(value) for value in values)
     else:
-        is_number = np.issubdtype(np.asarray(column).dtype, np.number)
-    return np.asarray(column, dtype=np.float64) if is_number else None
+        is_number = np.issubdtype(np.asarray(values).dtype, np.number)
+    return np.asarray(values, dtype=np.float64) if is_number else None
 
 
 def _is_number(value: object) -> bool:
@@ -183,11 +182,12 @@ def _is_stale(sides: _Sides, wrong: BoolArray, entities: Column | None) -> BoolA
     """
     owner = np.zeros(len(wrong), dtype=np.int64) if entities is None else encode(entities).codes.astype(np.int64)
     x, y = _keys(sides, owner)
-    first = pd.Series(np.arange(len(y))).groupby(y).min()
-    returned = first.reindex(y).to_numpy() < _run_starts(y, owner)
+    known_keys, first, place = np.unique(y, return_index=True, return_inverse=True)
+    returned = first[place] < _run_starts(y, owner)
     if returned[wrong].mean() > 0.5:
         return np.zeros(int(wrong.sum()), dtype=bool)
-    seen_at = first.reindex(x).to_numpy(dtype=np.float64)  # NaN: never
+    found = np.minimum(np.searchsorted(known_keys, x), len(known_keys) - 1)
+    seen_at = np.where(known_keys[found] == x, first[found], len(y))  # its end: never
     known = ~np.isnan(sides.x) & ~np.isnan(sides.y)
     return np.asarray((known & (seen_at < np.arange(len(y))))[wrong])
 
@@ -195,7 +195,9 @@ def _is_stale(sides: _Sides, wrong: BoolArray, entities: Column | None) -> BoolA
 def _keys(sides: _Sides, owner: IntArray) -> tuple[IntArray, IntArray]:
     """Return a number for each value and owner, equal for what is equal in single precision."""
     with np.errstate(over="ignore"):
-        codes, values = pd.factorize(np.concatenate((sides.x, sides.y)).astype(np.float32))
+        both = np.concatenate((sides.x, sides.y)).astype(np.float32)
+    values, codes = np.unique(both, return_inverse=True)
+    codes = np.where(np.isnan(both), -1, codes)
     keys = np.concatenate((owner, owner)) * (len(values) + 1) + codes + 1
     return keys[: len(owner)], keys[len(owner) :]
 
@@ -217,18 +219,29 @@ def _is_recoded(sides: _Sides, wrong: BoolArray) -> bool:
     two values any mistake looks like the other value.
     """
     known = wrong & ~np.isnan(sides.x) & ~np.isnan(sides.y)
-    pairs = pd.Series(sides.x[known]).groupby(sides.y[known])
-    if 2 * pairs.ngroups > known.sum() or pairs.agg(lambda x: x.value_counts().iloc[0]).sum() < EXPLAINED * wrong.sum():
+    alike = _most_alike(sides.x[known], sides.y[known])
+    if 2 * len(alike) > known.sum() or alike.sum() < EXPLAINED * wrong.sum():
         return False
     affected = np.isin(sides.y, sides.y[known])
     return _explains(wrong[affected]) or _chance_of_alike(sides.y, sides.y[known]) <= 0.5
 
 
+def _most_alike(online: FloatArray, offline: FloatArray) -> IntArray:
+    """Return for each offline value how often its most frequent online value stands for it."""
+    values, of_offline = np.unique(offline, return_inverse=True)
+    others, of_online = np.unique(online, return_inverse=True)
+    pairs, counts = np.unique(of_offline * max(len(others), 1) + of_online, return_counts=True)
+    most = np.zeros(len(values), dtype=np.int64)
+    np.maximum.at(most, pairs // max(len(others), 1), counts)
+    return most
+
+
 def _chance_of_alike(offline: FloatArray, replaced: FloatArray) -> float:
     """Return how alike the replacements would be if each were drawn from the other offline values."""
-    shares = pd.Series(offline).value_counts(normalize=True)  # the largest first
-    if len(shares) < 2:
+    values, counts = np.unique(offline[~np.isnan(offline)], return_counts=True)
+    if len(values) < 2:
         return 1.0
-    of_value = shares.reindex(replaced).to_numpy()
-    largest_other = np.where(replaced == shares.index[0], shares.iloc[1], shares.iloc[0])
-    return float((largest_other / (1 - of_value)).mean())
+    shares = counts / counts.sum()
+    second, largest = np.argsort(shares)[-2:]
+    largest_other = np.where(replaced == values[largest], shares[second], shares[largest])
+    return float((largest_other / (1 - shares[np.searchsorted(values, replaced)])).mean())
