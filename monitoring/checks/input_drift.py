@@ -1,6 +1,5 @@
 """Whether the features still look as in the reference: population stability of each, within segments too."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -100,12 +99,11 @@ def _evidence(
     places = {row: place for place, row in enumerate(grids)}
     found = []
     for row, (a, c) in enumerate(columns):
-        known = {metric: float(of_bins[metric][row]) for metric in (OF_NUMBERS if row in grids else OF_TEXTS)}
+        known = {metric: of_bins[metric][row] for metric in (OF_NUMBERS if row in grids else OF_TEXTS)}
         if isinstance(a, NumericProfile) and isinstance(c, NumericProfile):
-            known |= {metric: float(values[places[row]]) for metric, values in of_cells.items()}
-            if a.mean is not None and c.mean is not None:
-                known |= {"reference_mean": a.mean, "mean": c.mean}
-        found.append({name: value for name, value in known.items() if math.isfinite(value)})
+            known |= {metric: values[places[row]] for metric, values in of_cells.items()}
+            known |= {"reference_mean": a.mean, "mean": c.mean} if a.mean is not None and c.mean is not None else {}
+        found.append({name: value for name, value in known.items() if value is not None})
     return found
 
 

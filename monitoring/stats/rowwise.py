@@ -1,5 +1,6 @@
 """Many comparisons at once: the features of a window, or the segments of a feature, as rows of one table."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -65,16 +66,16 @@ def compare(reference: IntArray, current: IntArray, *, smoothing: float = 0.5) -
     ]
 
 
-def distances(reference: IntArray, current: IntArray) -> dict[str, FloatArray]:
-    """Return for each row the values of `kl.1`, `js.1`, `chi2.1` and `cramers_v.1`; NaN where there is none.
+def distances(reference: IntArray, current: IntArray) -> dict[str, list[float | None]]:
+    """Return for each row the values of `kl.1`, `js.1`, `chi2.1` and `cramers_v.1`; None where there is none.
 
     reference, current: counts on headline bins, shape (rows, bins). What each is: `divergence` and `twosample`.
 
     Raises ValueError if the shapes differ or a count is negative.
 
     >>> found = distances(np.array([[10, 20]]), np.array([[20, 10]]))
-    >>> round(float(found["chi2.1"][0]), 4)
-    6.6667
+    >>> [round(value, 4) for value in found["chi2.1"]]
+    [6.6667]
     """
     rows = _Rows.of(reference, current)
     p, q = rows.smoothed(0.5)
@@ -87,11 +88,13 @@ def distances(reference: IntArray, current: IntArray) -> dict[str, FloatArray]:
     smaller = np.minimum(rows.bins - (rows.bins - 1) ** 2 / (total - 1), 2 - 1 / (total - 1)) - 1
     v = np.minimum(np.sqrt(phi2 / np.where(smaller > 0, smaller, np.nan)), 1.0)
     found = {"kl.1": kl, "js.1": np.sqrt(np.clip(js, 0.0, 1.0)), "chi2.1": chi2, "cramers_v.1": v}
-    return {metric: np.where(rows.comparable, values, np.nan) for metric, values in found.items()}
+    return {metric: _known(np.where(rows.comparable, values, np.nan)) for metric, values in found.items()}
 
 
-def cell_distances(reference: IntArray, current: IntArray, grids: Sequence[NumericGrid]) -> dict[str, FloatArray]:
-    """Return for each row the values of `ks.1` and of the clipped `w1.1`; NaN where there is none.
+def cell_distances(
+    reference: IntArray, current: IntArray, grids: Sequence[NumericGrid]
+) -> dict[str, list[float | None]]:
+    """Return for each row the values of `ks.1` and of the clipped `w1.1`; None where there is none.
 
     reference, current: counts on the fine cells of the grids, one for each row, as `stacked` gives them. What each
     is: `twosample.ks`, `twosample.wasserstein`.
@@ -100,7 +103,7 @@ def cell_distances(reference: IntArray, current: IntArray, grids: Sequence[Numer
 
     >>> from monitoring.stats.grid import numeric_edges
     >>> found = cell_distances(np.array([[2, 0]]), np.array([[1, 1]]), [numeric_edges(np.array([]))])
-    >>> found["ks.1"].tolist()
+    >>> found["ks.1"]
     [0.5]
     """
     rows = _Rows.of(reference, current)
@@ -112,7 +115,11 @@ def cell_distances(reference: IntArray, current: IntArray, grids: Sequence[Numer
     both = (rows.n > 0) & (rows.m > 0)
     with np.errstate(over="ignore"):
         w1 = area / scale
-    return {"ks.1": np.where(rows.comparable, ks, np.nan), "w1.1": np.where(both & np.isfinite(w1), w1, np.nan)}
+    return {"ks.1": _known(np.where(rows.comparable, ks, np.nan)), "w1.1": _known(np.where(both, w1, np.nan))}
+
+
+def _known(values: FloatArray) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
 def _areas(gap: FloatArray, grids: Sequence[NumericGrid]) -> FloatArray:
