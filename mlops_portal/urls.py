@@ -10,6 +10,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", include("monitoring.api.urls")),  # first: routes are tried in turn, and traffic is most of it
     path("api/v1/", include("registry.api.urls")),
     path("", home.fleet, name="home"),
+    path("progress/", home.progress, name="progress"),
     path("search/", home.search, name="search"),
     path("", include("registry.account_urls")),
     path("", include("registry.urls")),

@@ -58,6 +58,9 @@ class Lease:
     has_failed: bool = False
 
 
+_LEASED = ("kind", "key", "queue", "fence", "attempts", "max_attempts", "payload", "payload_v", "team")
+
+
 def enqueue(
     kind: str,
     key: str,
@@ -298,21 +301,8 @@ def _small(values: dict[str, Any], what: str) -> dict[str, Any]:
 def _lease(job_id: UUID | None) -> Lease | None:
     if job_id is None:
         return None
-    failed = Job.objects.failed(OuterRef("kind"), OuterRef("key"))
-    job = Job.objects.annotate(has_failed=Exists(failed)).get(pk=job_id)
-    return Lease(
-        job_id=job.pk,
-        kind=job.kind,
-        key=job.key,
-        queue=job.queue,
-        fence=job.fence,
-        attempts=job.attempts,
-        max_attempts=job.max_attempts,
-        payload=job.payload,
-        payload_v=job.payload_v,
-        team=job.team,
-        has_failed=job.has_failed,
-    )
+    has_failed = Exists(Job.objects.failed(OuterRef("kind"), OuterRef("key")))
+    return Lease(*Job.objects.values_list("pk", *_LEASED, has_failed).get(pk=job_id))
 
 
 def _held(lease: Lease) -> JobQuerySet:

@@ -88,7 +88,10 @@ def _open_alerts(model: RegisteredModel, groups: Iterable[Group]) -> dict[Group,
         return {}
     members = AlertMember.objects.select_related("condition")
     found = Alert.objects.open().filter(model=model, family__in=families)
-    return {(a.endpoint, a.family): a for a in found.prefetch_related(Prefetch("members", members))}
+    opened = {(a.endpoint, a.family): a for a in found.prefetch_related(Prefetch("members", members))}
+    for alert in opened.values():
+        alert.model = model  # with what is known of it already
+    return opened
 
 
 def _settle_group(group: Group, judged: Sequence[Condition], alert: Alert | None, occasion: Occasion) -> None:
@@ -146,6 +149,7 @@ def _reopened(group: Group, burning: Sequence[Condition], occasion: Occasion) ->
     )
     if last is None:
         return None
+    last.model = occasion.model
     changes = (
         _picture(burning, occasion)
         | NOT_ACKNOWLEDGED

@@ -67,7 +67,7 @@ def _begin(run_id: UUID, now: datetime) -> Run | None:
     row = Run.objects.filter(pk=run_id, state__in=BEGINNABLE)
     if not row.update(state=Run.State.RUNNING, started_at=now, dirty_at=None, dirty_rows=0, error=""):
         return None
-    return Run.objects.select_related("monitor", "model", "config").get(pk=run_id)
+    return Run.objects.select_related("monitor", "model__team", "config").get(pk=run_id)
 
 
 @transaction.atomic

@@ -126,11 +126,16 @@ def _versions(run: Run, pins: Pins, config: MonitorConfig) -> list[_Version]:
     served = pins.versions(_date(run.window_start), _date(run.window_end))
     found = {one.version_id: _Version(one.version, one.grid_id, one) for one in _references(served, config)}
     if missing := served - found.keys():
-        others = ModelVersion.objects.filter(pk__in=missing).annotate(grid_id=F("traffic__grid"))
-        found |= {version.pk: _Version(version, version.grid_id) for version in others}
+        others = ModelVersion.objects.filter(pk__in=missing).select_related("traffic")
+        found |= {version.pk: _Version(version, _active_grid(version)) for version in others}
     for one in found.values():
         one.row.model = run.model
     return sorted(found.values(), key=lambda one: one.row.number)
+
+
+def _active_grid(version: ModelVersion) -> UUID | None:
+    traffic: VersionTraffic | None = getattr(version, "traffic", None)
+    return traffic.grid_id if traffic else None
 
 
 def _references(versions: Collection[UUID], config: MonitorConfig) -> list[Reference]:

@@ -44,7 +44,6 @@ def save(run: Run, loaded: Loaded, findings: Sequence[Finding], now: datetime) -
         Measurement.objects.filter(run=former.pk).update(is_latest=False)
     row = Run.objects.filter(pk=run.pk)
     written = _fields(loaded, findings, digest, now)
-    written["summary"] |= _still_known(written["summary"], former)
     row.update(**written)
     # The row is written before the days are looked at again: whoever adds traffic writes both the other way round,
     # so one of the two sees the other.
@@ -61,13 +60,7 @@ def _former(run: Run) -> Run | None:
     siblings = Run.objects.latest().filter(
         monitor=run.monitor_id, window_start=run.window_start, window_end=run.window_end
     )
-    return siblings.exclude(pk=run.pk).only("pk", "inputs_sha", "summary").first()
-
-
-def _still_known(counted: dict[str, Any], former: Run | None) -> dict[str, int]:
-    """What receipts said when the window was measured first; by now some may have been deleted by age."""
-    before = former.summary if former else {}
-    return {name: max(counted[name], before.get(name, 0)) for name in ("rejected", "duplicates")}
+    return siblings.exclude(pk=run.pk).only("pk", "inputs_sha").first()
 
 
 def _mark_if_moved(row: Any, loaded: Loaded, now: datetime) -> None:

@@ -34,6 +34,8 @@ def ece(counts: ScoreCounts) -> Estimate:
 def ece_exact(labels: FloatArray, scores: FloatArray) -> Estimate:
     """Return the expected calibration error of rows.
 
+    labels: 0, 1 or NaN for unknown; a row without a label, or with a score outside of [0, 1], is left out.
+
     >>> ece_exact(np.array([1, 1]), np.array([0.75, 0.75])).value
     0.25
     """
@@ -220,9 +222,14 @@ def calibration_verdict(error: Estimate, test: Divergence, warn: float = 0.03, w
 
 
 def _by_score(labels: FloatArray, scores: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
-    """Return the distinct scores and their negatives and positives."""
-    if len(labels) != len(scores) or not np.isin(labels, (0, 1)).all():
+    """Return the distinct scores and their negatives and positives.
+
+    A row without a label (NaN) or with a score outside of [0, 1] is left out.
+    """
+    y, s = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    if len(y) != len(s) or not np.isin(y[~np.isnan(y)], (0, 1)).all():
         raise ValueError("labels 0 and 1, and as many scores, are needed")
-    distinct, place = np.unique(scores, return_inverse=True)
-    counts = [np.bincount(place[labels == label], minlength=len(distinct)) for label in (0, 1)]
+    used = ~np.isnan(y) & (s >= 0) & (s <= 1)
+    distinct, place = np.unique(s[used], return_inverse=True)
+    counts = [np.bincount(place[y[used] == label], minlength=len(distinct)) for label in (0, 1)]
     return distinct, counts[0], counts[1]

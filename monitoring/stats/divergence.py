@@ -115,6 +115,9 @@ def occupied(reference: IntArray, current: IntArray) -> tuple[IntArray, IntArray
     """Return the counts of the bins that are not empty on both sides.
 
     Raises ValueError if the shapes differ or a count is negative.
+
+    >>> [side.tolist() for side in occupied(np.array([3, 0, 2]), np.array([1, 0, 0]))]
+    [[3, 2], [1, 0]]
     """
     if reference.shape != current.shape or reference.ndim != 1:
         raise ValueError("two arrays of counts on the same bins are needed")
@@ -125,7 +128,11 @@ def occupied(reference: IntArray, current: IntArray) -> tuple[IntArray, IntArray
 
 
 def missing_reason(reference: IntArray, current: IntArray) -> Reason | None:
-    """Return why occupied bins cannot be compared: no reference, an empty window, or a single bin."""
+    """Return why occupied bins cannot be compared: no reference, an empty window, or a single bin.
+
+    >>> missing_reason(np.array([5]), np.array([9])).value, missing_reason(np.array([5, 1]), np.array([9, 1]))
+    ('constant', None)
+    """
     if not reference.any():
         return Reason.no_reference
     if not current.any():

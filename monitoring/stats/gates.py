@@ -236,6 +236,9 @@ def observe(condition: Condition, seen: Observation, rule: Rule) -> Condition:
     """Return the condition after one more window.
 
     A window that could not be judged changes nothing. Going quiet empties the ring.
+
+    >>> observe(Condition(), Observation(Verdict.warn, 0.12, 0.1), EVENT).state.value
+    'firing'
     """
     if not seen.is_judged:
         return condition

@@ -9,6 +9,7 @@ from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.results import Estimate, Reason
 
 MIN_CLASS = 30
+_LARGEST_SQUARED = 1e150
 _DRAWS_AT_ONCE = 1 << 20  # of the bootstrap: 8 MB
 
 
@@ -48,7 +49,8 @@ def rate(k: float, n: float, reason: Reason = Reason.empty, n_eff: float | None 
 def mean_interval(n: float, total: float, total_sq: float, n_eff: float | None = None) -> Estimate:
     """Return a mean from sums of values and of squares, with a normal interval by its standard error.
 
-    The interval is left open (None) below two observations.
+    The interval is left open (None) below two observations, and where the sum of squares has overflown; where the sum
+    has, there is no value (`not_finite`).
 
     >>> estimate = mean_interval(4, 10.0, 30.0)
     >>> estimate.value, round(estimate.high - estimate.low, 6)
@@ -58,10 +60,12 @@ def mean_interval(n: float, total: float, total_sq: float, n_eff: float | None =
         return Estimate(None, method="normal", reason=Reason.empty)
     effective = float(n) if n_eff is None else n_eff
     mean = total / n
-    if effective <= 1:
+    if not np.isfinite(mean):
+        return Estimate(None, n=round(n), n_eff=effective, method="normal", reason=Reason.not_finite)
+    variance = max(total_sq / n - mean * mean, 0.0) if abs(mean) < _LARGEST_SQUARED else np.inf
+    if effective <= 1 or not np.isfinite(variance):
         return Estimate(mean, n=round(n), n_eff=effective, method="normal")
-    variance = max(total_sq / n - mean * mean, 0.0) * effective / (effective - 1)
-    half = float(ndtri(0.975)) * float(np.sqrt(variance / effective))
+    half = float(ndtri(0.975)) * float(np.sqrt(variance / (effective - 1)))
     return Estimate(mean, mean - half, mean + half, n=round(n), n_eff=effective, method="normal")
 
 

@@ -108,9 +108,12 @@ def volume(rows: float, history: Sequence[float], *, z_limit: float = 3.5, least
         return VolumeChange(Verdict.insufficient, reason=Reason.not_finite)
     if len(before) < MIN_HISTORY:
         return VolumeChange(Verdict.insufficient, reason=Reason.too_few)
-    median = float(np.median(before))
-    spread = 1.4826 * float(np.median(np.abs(before - median)))
-    z = (rows - median) / (spread or max(0.05 * median, 1.0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        median = float(np.median(before))
+        spread = 1.4826 * float(np.median(np.abs(before - median)))
+        z = float((np.float64(rows) - median) / (spread or max(0.05 * median, 1.0)))
+    if not np.isfinite(z):
+        return VolumeChange(Verdict.insufficient, reason=Reason.not_finite)
     changed = abs(rows - median) >= least_change * median - SLACK
     return VolumeChange(Verdict.warn if abs(z) > z_limit and changed else Verdict.ok, median, z)
 

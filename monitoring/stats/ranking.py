@@ -159,7 +159,11 @@ def _ndcg(values: FloatArray, rows: IntArray, places: IntArray, n: int, k: int) 
 
 def _discounted(gain: FloatArray, rows: IntArray, places: IntArray, n: int, k: int) -> FloatArray:
     counted = (places >= 0) & (places < k)
-    return np.bincount(rows[counted], gain[counted] / np.log2(places[counted] + 2), minlength=n)
+    return _summed(rows[counted], gain[counted] / np.log2(places[counted] + 2), n)
+
+
+def _summed(rows: IntArray, values: FloatArray, n: int) -> FloatArray:
+    return np.bincount(rows, values, minlength=n).astype(np.float64)
 
 
 def _precision_and_first(rows: IntArray, places: IntArray, n: int, k: int) -> tuple[FloatArray, FloatArray]:
@@ -167,5 +171,4 @@ def _precision_and_first(rows: IntArray, places: IntArray, n: int, k: int) -> tu
     number = _within(np.bincount(rows, minlength=n)) + 1  # a query's first relevant item shown is 1
     precision = np.where(places < k, number / (places + 1), 0.0)
     is_first = number == 1
-    first = np.bincount(rows[is_first], 1 / (places[is_first] + 1), minlength=n)
-    return np.bincount(rows, precision, minlength=n), first
+    return _summed(rows, precision, n), _summed(rows[is_first], 1 / (places[is_first] + 1), n)

@@ -128,7 +128,7 @@ def _areas(gap: FloatArray, grids: Sequence[NumericGrid]) -> FloatArray:
     height = np.where(a * b < 0, (a * a + b * b) / np.where(size > 0, 2 * size, 1.0), size / 2)
     with np.errstate(over="ignore", invalid="ignore"):
         pieces = height * np.diff(edges, axis=1)
-        return np.where(inside[:, :-1] & inside[:, 1:], pieces, 0.0).sum(axis=1)
+        return np.asarray(np.where(inside[:, :-1] & inside[:, 1:], pieces, 0.0).sum(axis=1))
 
 
 def _clips(grids: Sequence[NumericGrid]) -> tuple[list[float | None], list[float | None]]:

@@ -69,13 +69,17 @@ def test_another_team_sees_no_progress(charlie: User, monitor: Monitor) -> None:
     assert progress(charlie) is None
 
 
-def test_the_fleet_page_shows_it_and_asks_again(alice: User, monitor: Monitor, client: Client) -> None:
+def test_the_fleet_page_asks_for_it_until_all_is_measured(alice: User, monitor: Monitor, client: Client) -> None:
     plan(monitor, waiting=MANY, done=4)
     client.force_login(alice)
 
-    shown = client.get("/", headers={"HX-Request": "true", "HX-Target": "progress"}).content.decode()
+    assert 'hx-get="/progress/"' in client.get("/").content.decode()
+    shown = client.get("/progress/")
 
-    assert f"4 of {MANY + 4} windows measured" in shown
-    assert 'hx-trigger="every 2s"' in shown
+    assert f"4 of {MANY + 4} windows measured" in shown.content.decode()
+    assert 'hx-trigger="every 2s"' in shown.content.decode()
+    assert shown["HX-Trigger"] == "measured"
     Run.objects.update(state=Run.State.DONE)
-    assert "hx-" not in client.get("/", headers={"HX-Request": "true", "HX-Target": "progress"}).content.decode()
+    over = client.get("/progress/")
+    assert "hx-" not in over.content.decode()
+    assert "HX-Trigger" not in over

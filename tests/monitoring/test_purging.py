@@ -109,9 +109,10 @@ class TestReceipts:
         purge(NOW + 4 * DAY + SECOND)
         assert (IngestBatch.objects.count(), QuarantinedItem.objects.count()) == (0, 0)
 
-    def test_a_window_that_is_measured_again_still_knows_what_they_said(self, version: ModelVersion) -> None:
+    def test_a_window_that_is_measured_again_still_knows_what_was_refused(self, version: ModelVersion) -> None:
         monitor = make_monitor(version.model, config={"window_hours": 168, "checks": {"input_drift": {}}})
         batch = receipt(version.model, age=8 * DAY, accepted=0)
+        RejectCount.objects.create(model=version.model, version_label="1", hour=batch.received_at, code="x", n=1)
         end = datetime(2026, 11, 18, tzinfo=UTC)
         run = executed(make_run(monitor, end=end, state=Run.State.PLANNED))
         assert run.summary["rejected"] == 1

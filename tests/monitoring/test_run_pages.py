@@ -49,7 +49,7 @@ class TestList:
         make_shown(team, days=20)
         client = at_home(alice)
 
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(9):
             get(client, "/runs/")
 
 
@@ -60,7 +60,7 @@ class TestDetail:
 
         client = at_home(alice)
 
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(13):
             html = get(client, f"/runs/{run.pk}/")
 
         assert gzipped(html) <= 10 * 1024

@@ -79,7 +79,8 @@ def _positions(column: Column, names: tuple[str, ...]) -> IntArray:
         if coded.values[code] not in names:
             raise ValueError(f"{coded.values[code]} is not one of the labels")
     table = [names.index(value) if value in names else -1 for value in coded.values]
-    return np.array([*table, -1], dtype=np.int64)[coded.codes]
+    places: IntArray = np.array([*table, -1], dtype=np.int64)
+    return np.asarray(places[coded.codes])
 
 
 def disagreement(pairs: Confusion) -> Disagreement:

@@ -227,6 +227,6 @@ def _chance_of_alike(offline: FloatArray, replaced: FloatArray) -> float:
     shares = pd.Series(offline).value_counts(normalize=True)  # the largest first
     if len(shares) < 2:
         return 1.0
-    of_value = shares[replaced].to_numpy()
+    of_value = shares.reindex(replaced).to_numpy()
     largest_other = np.where(replaced == shares.index[0], shares.iloc[1], shares.iloc[0])
     return float((largest_other / (1 - of_value)).mean())

@@ -16,15 +16,17 @@ _SLACK = 1e-12
 def trust(pairs: Sequence[tuple[float | None, float | None]]) -> Estimate:
     """Return by how much the estimates of the last 8 mature windows missed: the mean of abs(estimate - realised).
 
-    pairs: estimate and realised value of each mature window, the latest last; a pair without both is left out.
+    pairs: estimate and realised value of each mature window, the latest last; a pair without both numbers is left out.
     Without pairs: `empty`.
 
     >>> round(trust([(0.80, 0.70), (0.81, 0.80), (None, 0.7)]).value, 3)
     0.055
     """
-    missed = [abs(one - other) for one, other in pairs if one is not None and other is not None][-WINDOWS:]
-    values = np.array(missed)
-    return mean_interval(len(missed), float(values.sum()), float((values * values).sum()))
+    both = np.array([(one, other) for one, other in pairs if one is not None and other is not None]).reshape(-1, 2)
+    estimated, realised = both[np.isfinite(both).all(axis=1)][-WINDOWS:].T
+    with np.errstate(over="ignore", invalid="ignore"):
+        missed = np.abs(estimated - realised)
+        return mean_interval(len(missed), float(missed.sum()), float((missed * missed).sum()))
 
 
 def is_trusted(missed: Estimate, estimate: Estimate, ece: Estimate) -> bool:

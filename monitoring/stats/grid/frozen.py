@@ -156,6 +156,10 @@ def freeze(
     prediction, classes: the decided class of a multiclass model, and its declared labels.
 
     Raises ValueError for an unknown type or kind, a name used twice, or more than five segment features.
+
+    >>> grid = freeze({"side": ["a", "b", "a"]}, [FeatureSpec("side", "category")])
+    >>> grid.headline_labels("side"), len(grid.id)
+    (('a', 'b', 'other'), 64)
     """
     _check(schema, score_kind)
     features = {spec.name: _feature_grid(columns.get(spec.name), spec) for spec in schema}

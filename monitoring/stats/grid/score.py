@@ -84,6 +84,10 @@ def score_grid(counts: IntArray) -> ScoreGrid:
     """Freeze the headline bins of a classifier's score from its reference counts per cell.
 
     Without reference scores the bins are tenths of the scale.
+
+    >>> grid = score_grid(np.zeros(SCORE_CELLS, dtype=np.int64))
+    >>> len(grid.labels), grid.group_of(np.array([0.05, 0.95])).tolist()
+    (10, [0, 9])
     """
     n = int(counts.sum())
     groups = headline(counts) if n else np.minimum(9, 10 * SCORE_EDGES[:-1]).astype(np.int16)

@@ -24,6 +24,21 @@ def _share(metric_id: str, name: str, formula: str, family: Family = Family.qual
     )
 
 
+def _arrivals(metric_id: str, name: str) -> MetricDefinition:
+    """Traffic that nobody expects: any of it alerts."""
+    return MetricDefinition(
+        id=metric_id,
+        name=name,
+        formula="predictions within an hour that name such a version",
+        family=Family.quality,
+        better=Better.lower,
+        unit="rows",
+        low=0,
+        rule="warn at the first, clears when three hours pass without one",
+        source="a rule",
+    )
+
+
 DRIFT = (
     MetricDefinition(
         id="psi.1",
@@ -246,7 +261,7 @@ QUALITY = (
         id="silence.1",
         name="time without a prediction",
         short="silence",
-        formula="hours from the last prediction to the end of the window",
+        formula="hours from the last prediction to the end of the window; stored where it is too long",
         family=Family.quality,
         better=Better.lower,
         unit="h",
@@ -254,26 +269,8 @@ QUALITY = (
         rule="warn above 3 x the p99 pause of the last 28 days",
         source="a rule",
     ),
-    MetricDefinition(
-        id="unknown_version.1",
-        name="predictions of unregistered versions",
-        formula="records refused within the hour because nobody registered the version they name",
-        family=Family.quality,
-        better=Better.lower,
-        low=0,
-        rule="warn at the first record, clears when an hour passes without one",
-        source="a rule",
-    ),
-    MetricDefinition(
-        id="blocked_version.1",
-        name="predictions of blocked versions",
-        formula="records stored within the hour of a version that is blocked",
-        family=Family.quality,
-        better=Better.lower,
-        low=0,
-        rule="warn at the first record, clears when an hour passes without one",
-        source="a rule",
-    ),
+    _arrivals("unknown_version.1", "predictions of unregistered versions"),
+    _arrivals("blocked_version.1", "predictions of blocked versions"),
     MetricDefinition(
         id="label_coverage.1",
         name="label coverage",

@@ -13,6 +13,7 @@ from monitoring.stats.profile.latencies import LatencyProfile
 _KEYS = 1 << 16
 _SUMS = 8
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
+_LARGEST_LABEL = 1e140  # what lies beyond counts as this, so that sums of squares stay finite
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,9 +49,9 @@ def count_errors(
 ) -> dict[str, NDArray[Any]]:
     """Sum every population at once; `where` gives the population of each row, once per way of dividing."""
     used = np.isfinite(labels) & np.isfinite(predictions)
-    y = labels[used]
     with np.errstate(over="ignore"):
-        error = np.clip(predictions[used] - y, -_FLOAT32_MAX, _FLOAT32_MAX)
+        error = np.clip(predictions[used] - labels[used], -_FLOAT32_MAX, _FLOAT32_MAX)
+        y = np.clip(labels[used], -_LARGEST_LABEL, _LARGEST_LABEL)
         size, label_size = np.abs(error), np.abs(y)
         parts = (np.ones(len(y)), error, error * error, size, y, y * y, label_size, size * label_size)
     sums = np.zeros((populations, _SUMS))

@@ -122,6 +122,11 @@ def build_labels(
     fold: 0 or 1 per row, the lowest bit of the request id's hash.
 
     Raises ValueError for another task, columns of different length, or a grid without classes (multiclass).
+
+    >>> from monitoring.stats.grid import freeze
+    >>> y, s = np.array([0.0, 1.0, np.nan]), np.array([0.2, 0.7, 0.9])
+    >>> build_labels(s, None, y, {}, freeze({}, [], s, "probability"), "binary").n_labelled
+    2
     """
     if task not in TASKS:
         raise ValueError(f"there are no label profiles of task {task}")

@@ -17,7 +17,13 @@ _SEGMENT_PARTS = ("rows", "nulls", "headline")
 
 
 def dumps(profile: Profile) -> bytes:
-    """Return the bytes of a profile."""
+    """Return the bytes of a profile.
+
+    >>> from monitoring.stats.grid import freeze
+    >>> empty = Profile.empty(freeze({}, []))
+    >>> dumps(loads(dumps(empty), empty.grid)) == dumps(empty)
+    True
+    """
     header: dict[str, object] = {name: getattr(profile, name) for name in _COUNTERS}
     header |= {
         "grid": profile.grid_id,

@@ -83,7 +83,8 @@ def decompose(before: Groups, after: Groups, requests: tuple[float, float] | Non
                 effects[name] += effect
     if not all(map(math.isfinite, (change, *effects.values()))):
         return Decomposition(None, reason=Reason.not_finite)
-    return Decomposition(change, **effects)
+    volume, mix, calls, price = (effects[name] for name in FACTORS)
+    return Decomposition(change, volume, mix, calls, price)
 
 
 def _effects(one: StageCost, other: StageCost, growth: float) -> dict[str, float]:

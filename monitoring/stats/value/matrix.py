@@ -45,7 +45,11 @@ def per_decision(table: Confusion, matrix: ArrayLike) -> Estimate:
 
 
 def mean_value(counts: IntArray, values: FloatArray) -> Estimate:
-    """Return the mean of values that occur so often."""
+    """Return the mean of values that occur so often.
+
+    >>> mean_value(np.array([3, 1]), np.array([1.0, 5.0])).value
+    2.0
+    """
     n = int(counts.sum())
     return mean_interval(n, float((counts * values).sum()), float((counts * values**2).sum()))
 
@@ -83,9 +87,14 @@ def value_of_rows(true: FloatArray, decided: FloatArray, amounts: Amounts) -> Es
 
 
 def mean_of(values: FloatArray) -> Estimate:
-    """Return the mean of the finite values, with a normal interval."""
+    """Return the mean of the finite values, with a normal interval.
+
+    >>> mean_of(np.array([1.0, 3.0, np.nan])).value
+    2.0
+    """
     used = values[np.isfinite(values)]
-    return mean_interval(len(used), float(used.sum()), float((used * used).sum()))
+    with np.errstate(over="ignore", invalid="ignore"):
+        return mean_interval(len(used), float(used.sum()), float((used * used).sum()))
 
 
 def by_row(amount: float | FloatArray, n: int) -> FloatArray:

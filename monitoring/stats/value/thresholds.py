@@ -49,7 +49,11 @@ def _by_cut(part: FloatArray) -> FloatArray:
 
 
 def worth_of(negatives: IntArray, positives: IntArray, matrix: ArrayLike) -> Worth:
-    """Return what rows are worth by a matrix v[true][decision]."""
+    """Return what rows are worth by a matrix v[true][decision].
+
+    >>> worth_of(np.array([2, 0]), np.array([0, 3]), [[0, -1], [-4, 3]]).total.tolist()
+    [[0.0, -12.0], [-2.0, 9.0]]
+    """
     values = as_matrix(matrix, 2, 2)
     total, total_sq = (np.outer(v[0], negatives) + np.outer(v[1], positives) for v in (values, values**2))
     return Worth(int(negatives.sum() + positives.sum()), total, total_sq)
@@ -91,6 +95,11 @@ def nearest(thresholds: FloatArray, threshold: float) -> int:
 
 
 def cuts_of(thresholds: FloatArray, counts: ScoreCounts) -> IntArray:
-    """Return the cut of the counts nearest to each threshold."""
+    """Return the cut of the counts nearest to each threshold.
+
+    >>> counts = ScoreCounts.of(np.array([0.0, 1.0]), np.array([0.2, 0.7]))
+    >>> cuts_of(np.array([ALWAYS, 0.5, NEVER]), counts).tolist()
+    [0, 2048, 4096]
+    """
     cuts, known = candidates(len(counts.negatives))
     return np.array([cuts[nearest(known, float(one))] for one in thresholds], dtype=np.int64)

@@ -1,10 +1,11 @@
 """Reading traffic without its rows: what a stretch of days comes to is the sum of its chunks' profiles."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from django.db.models import FilteredRelation, Q
@@ -63,11 +64,11 @@ class Hour:
 class _Held:
     """One chunk that counts; blob: its profile on the grid that is active, if it has one."""
 
+    blob: bytes | None
     day: date
     sha256: str
     rows: int
     state: str
-    blob: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +112,12 @@ def stretch(grid_ids: Mapping[UUID, UUID | None], start: datetime, end: datetime
         version__in=grid_ids, day__gte=first, day__lt=after, kind=Kind.PREDICTION, shadow=shadow, state__in=COUNTED
     ).annotate(on_grid=FilteredRelation("profiles", condition=Q(profiles__grid__in=active)))
     found: dict[UUID, dict[UUID, _Held]] = defaultdict(dict)
-    fields = ("version", "pk", "on_grid__grid", "day", "sha256", "rows", "state", "on_grid__blob")
-    for version, pk, grid_id, *rest, blob in counted.order_by("day", "sha256", "pk").values_list(*fields):
+    fields = ("version", "pk", "day", "sha256", "rows", "state", "on_grid__grid", "on_grid__blob")
+    rows: Iterable[tuple[Any, ...]] = counted.order_by("day", "sha256", "pk").values_list(*fields)
+    for version, pk, *chunk, grid_id, blob in rows:
         is_active = blob is not None and grid_id == grid_ids[version]
         if is_active or pk not in found[version]:  # versions may share grids: a chunk can stand on two of them
-            found[version][pk] = _Held(*rest, bytes(blob) if is_active else None)
+            found[version][pk] = _Held(bytes(blob) if is_active else None, *chunk)
     return Stretch(grid_ids, {version: list(chunks.values()) for version, chunks in found.items()})
 
 

@@ -218,6 +218,15 @@ def test_an_interval_of_the_change_holds_it_and_turns_with_the_versions(d, q, m,
         assert found.low <= exact.low + 1e-12
 
 
+def test_where_every_label_says_the_same_the_share_of_pairs_decides():
+    low, high = wilson(50, 1000)
+
+    better, worse = (discordant_accuracy(0.05, q, 10**9, 1000) for q in (1.0, 0.0))
+
+    assert (better.low, better.high) == pytest.approx((low, high), abs=1e-6)
+    assert (worse.low, worse.high) == pytest.approx((-high, -low), abs=1e-6)
+
+
 @pytest.mark.parametrize("call", [(1.1, 0.5, 1), (0.5, -0.1, 1), (0.5, 0.5, -1), (0.5, 0.5, 1, 0)])
 def test_shares_outside_0_and_1_are_refused(call):
     with pytest.raises(ValueError, match="two shares"):

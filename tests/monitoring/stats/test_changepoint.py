@@ -53,6 +53,13 @@ def test_what_falls_is_what_rises_upside_down(x):
     assert two_sided(-x, 0.0, 1.0).alarm == found.alarm
 
 
+def test_of_a_rise_and_a_fall_the_earlier_counts():
+    rise_and_fall = np.repeat([0.0, 4, -6, 0], 5)
+
+    assert two_sided(rise_and_fall, 0.0, 1.0) == Onset(alarm=6, onset=5)
+    assert two_sided(-rise_and_fall, 0.0, 1.0) == Onset(alarm=6, onset=5)
+
+
 @given(series)
 def test_the_onset_is_at_or_before_the_alarm(x):
     for found in (cusum(x, 0.0, 1.0), lasting(x, 0.0, 1.0)):

@@ -272,6 +272,15 @@ def test_an_offset_of_large_numbers_is_no_scale_and_the_other_way_round():
     assert replay(offline * 1.01, offline).pattern == Pattern.scale
 
 
+def test_errors_of_one_sign_just_above_the_tolerance_are_no_constant_scale_or_offset():
+    offline = seeded(5).uniform(90, 110, 400)
+    online = offline * (1 + seeded(6).uniform(0.0012, 0.0028, 400))
+
+    found = replay(online, offline)
+
+    assert (found.mismatch.value, found.pattern) == (1, Pattern.mixed)
+
+
 def test_a_value_of_the_same_customer_may_be_stale_though_values_return_among_all():
     rng = seeded(3)
     customer = rng.integers(0, 20, N)
