@@ -68,7 +68,10 @@ def count_scores(
     populations: int,
     fold: IntArray | None,
 ) -> dict[str, NDArray[Any]]:
-    """Count every population at once; `where` gives the population of each row, once per way of dividing."""
+    """Count every population at once; `where` gives the population of each row, once per way of dividing.
+
+    The first way does not divide: population 0 is all rows.
+    """
     kind, inside = _label_kind(labels), _inside(scores)
     rows = slice(None) if inside.all() else np.flatnonzero(inside)  # most often all: nothing is copied
     place = score_place(scores[rows])
@@ -93,7 +96,9 @@ def population(arrays: dict[str, NDArray[Any]], index: int) -> ScoreCounts:
 
 def _label_kind(labels: FloatArray) -> IntArray:
     """Return 0, 1 or unknown for each label; other numbers are unknown."""
-    return np.where(labels == 1, 1, np.where(labels == 0, 0, UNKNOWN))
+    kind = np.where(labels == 0, 0, UNKNOWN)
+    kind -= labels == 1
+    return kind
 
 
 def _inside(scores: FloatArray) -> NDArray[np.bool_]:
@@ -135,8 +140,9 @@ def _losses(kind: IntArray, scores: FloatArray, where: list[IntArray], populatio
     rows = slice(None) if labelled.all() else np.flatnonzero(labelled)
     log_loss, brier = losses(kind[rows], scores[rows])
     sums = np.zeros((populations, 2))
-    for one in where:
-        for column, loss in enumerate((log_loss, brier)):
+    for column, loss in enumerate((log_loss, brier)):
+        sums[0, column] = loss.sum()
+        for one in where[1:]:
             sums[:, column] += np.bincount(one[rows], loss, minlength=populations)
     return sums
 
