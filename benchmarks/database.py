@@ -41,6 +41,7 @@ def portal(kind: str) -> Iterator[dict[str, str]]:
             "EMAIL_URL": "memorymail://",
             "LOG_LEVEL": "WARNING",
             "DJANGO_SETTINGS_MODULE": "mlops_portal.settings",
+            "ARROW_DEFAULT_MEMORY_POOL": "system",  # as the settings do, but some benches import pyarrow before them
         }
         command = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
         subprocess.run(command, cwd=ROOT, env=os.environ | env, check=True)

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -59,8 +58,3 @@ def texts(rng: np.random.Generator, values: int, rows: int, shift: float) -> np.
     shares = 0.9 ** np.arange(values) + shift * (np.arange(values) == values - 1)
     names = np.array([f"value {i}" for i in range(values)], dtype=object)
     return names[rng.choice(values, rows, p=shares / shares.sum())]
-
-
-def frame(path: Path) -> pd.DataFrame:
-    """The file as a pandas DataFrame, as every peer reads it."""
-    return pd.read_parquet(path)

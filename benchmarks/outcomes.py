@@ -8,7 +8,7 @@ from benchmarks.report import Line, Lines, at_most, seconds
 
 
 def lines() -> Lines:
-    """Ours reads, joins with DuckDB and counts the labels; pandas reads and merges."""
+    """Ours reads, joins and counts the labels; pandas reads and merges."""
     with database.portal(database.SQLITE) as env:
         files = processes.ours("outcomes", "fill", json.dumps(FEATURES), env=env)
         ours = processes.ours("outcomes", "join", "null", env=env)

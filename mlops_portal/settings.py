@@ -1,5 +1,6 @@
 """All settings, in sections. Values that differ between installations come from the environment (docs/settings.md)."""
 
+import os
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -266,6 +267,8 @@ SPECTACULAR_SETTINGS = {
 
 # --- Work
 CELERY_BROKER_URL = REDIS_URL or "memory://"
+# One heap for Arrow and numpy: what one of them has dropped the other takes. Arrow reads it when it is imported.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 # --- Mail
 vars().update(env.email("EMAIL_URL", "consolemail://"))

@@ -13,6 +13,7 @@ from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.queue import Lease, LostLease
 from monitoring.models import (
     DayManifest,
+    Erasure,
     InboxRow,
     IngestBatch,
     LabelProfile,
@@ -52,6 +53,7 @@ def _old(now: datetime) -> dict[str, Callable[[], Rows]]:
     """What has to go, in this order: a receipt stays while an item that was set aside names it."""
     return {
         "set_aside": lambda: QuarantinedItem.objects.filter(created_at__lt=now - KEEP_QUARANTINE),
+        "forgotten": _of_forgotten,
         "receipts": lambda: _receipts(now - KEEP_RECEIPTS),
         "rejects": lambda: RejectCount.objects.filter(hour__lt=now - KEEP_REJECTS),
         "measurements": lambda: Measurement.objects.filter(run__in=_superseded(now - KEEP_SUPERSEDED)),
@@ -67,6 +69,12 @@ def _batches(rows: Callable[[], Rows], lease: Lease) -> Iterator[int]:
             raise LostLease(f"job {lease.job_id}: fence {lease.fence} is over")
         rows().filter(pk__in=some).delete()
         yield len(some)
+
+
+def _of_forgotten() -> QuerySet[QuarantinedItem]:
+    """Items of subjects that were forgotten, set aside after that."""
+    refs = [ref for refs in Erasure.objects.values_list("refs", flat=True) for ref in refs.values()]
+    return QuarantinedItem.objects.filter(subject_ref__in=refs) if refs else QuarantinedItem.objects.none()
 
 
 def _receipts(before: datetime) -> QuerySet[IngestBatch]:

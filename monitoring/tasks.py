@@ -9,6 +9,7 @@ from mlops_portal.kit import clock
 from monitoring import arrivals, purging
 from monitoring.runs import execution
 from monitoring.traffic import chunks, compaction, outcomes, replaying
+from monitoring.traffic.erasures import forgetting
 from monitoring.traffic.reference import loading, reprofiling
 
 
@@ -22,6 +23,10 @@ def consolidate(lease: Lease) -> None:
 
 def match_parked(lease: Lease) -> None:
     outcomes.match_parked(UUID(lease.payload["model"]), lease)
+
+
+def erase(lease: Lease) -> None:
+    forgetting.erase(UUID(lease.payload["erasure"]), lease, clock.now())
 
 
 def expire(lease: Lease) -> None:
@@ -60,6 +65,7 @@ def watch_arrivals(lease: Lease) -> None:
 JOBS: dict[str, Callable[[Lease], None]] = {
     "monitoring.compact": compact,
     "monitoring.consolidate": consolidate,
+    "monitoring.erase": erase,
     "monitoring.execute_run": execute_run,
     "monitoring.expire": expire,
     "monitoring.load_reference": load_reference,

@@ -21,7 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {  # package -> our packages it may import bes
 }
 SURFACES = ("urls", "account_urls", "views", "api", "tasks", "forms", "admin")
 HEAVY = ("pandas", "scipy", "pyarrow", "duckdb", "sklearn")
-STATS_MAY_USE = {"numpy", "pandas", "scipy"} | set(sys.stdlib_module_names)
+STATS_MAY_USE = {"numpy", "scipy"} | set(sys.stdlib_module_names)
 
 
 def modules(package: str) -> Iterator[Path]:

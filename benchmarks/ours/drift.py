@@ -2,11 +2,9 @@
 
 import json
 import sys
-from pathlib import Path
 
 import pandas as pd
 
-from benchmarks import datasets
 from benchmarks.timing import median_s
 from mlops_portal.kit import memory
 from monitoring.stats import divergence, quality, twosample
@@ -63,7 +61,7 @@ def cold(reference: pd.DataFrame, current: pd.DataFrame) -> list[object]:
 def main(reference_path: str, current_path: str) -> None:
     """Print the median times."""
     memory.keep_freed()  # as every worker does
-    reference, current = (datasets.frame(Path(path)) for path in (reference_path, current_path))
+    reference, current = (pd.read_parquet(path) for path in (reference_path, current_path))
     before, now = columns_of(reference), columns_of(current)
     grid = freeze(before, schema(reference))
     profiles = build(before, grid), build(now, grid)

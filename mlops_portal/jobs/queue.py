@@ -158,6 +158,7 @@ def finish(lease: Lease, result: dict[str, Any] | None = None) -> bool:
     }
     waiting = {"state": Job.State.QUEUED, "not_before": Now(), "created_at": Now(), "attempts": 0}
     held = _held(lease)
+    # Once work has arrived it stays arrived: what the first statement leaves to the second has it, or is lost.
     changed = held.filter(again=False).update(state=Job.State.DONE, **ended) or held.update(**ended | waiting)
     if changed and lease.has_failed:
         Job.objects.failed(lease.kind, lease.key).update(state=Job.State.CANCELLED)

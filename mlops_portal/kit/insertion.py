@@ -35,11 +35,13 @@ class Insertion:
         Raises IntegrityError if a row breaks a constraint.
         """
         connection = connections[DEFAULT_DB_ALIAS]
-        changes = self._changes(connection)
         values = [list(row) for row in rows]
-        for row in values:
-            for i, change in changes:
-                row[i] = change(row[i])
+        for i, change in self._changes(connection):
+            given: Any = object()
+            for row in values:
+                if row[i] is not given:  # most rows have the same moment and the same key as the one before
+                    given, changed = row[i], change(row[i])
+                row[i] = changed
         if values:
             with connection.cursor() as cursor:
                 self._write(connection, cursor, values)

@@ -23,12 +23,11 @@ from monitoring.alerts.lifecycle import Occasion, note_too_late, settle
 from monitoring.alerts.wording import CHECK_FAILED, NO_DATA
 from monitoring.metrics import SILENCE
 from monitoring.models import Alert, Condition, Measurement, MeasurementRow, Monitor, Run, VersionTraffic
-from monitoring.stats.gates import BREACHES, DAILY, EVENT, HOURLY, UNJUDGED, Rule
+from monitoring.stats.gates import BREACHES, DAILY, EVENT, HOURLY, UNJUDGED, Rule, segment_speaks
 from monitoring.stats.results import Verdict
 from registry.models import RegisteredModel
 
 TWO_RUNS = Rule(2, 2, 1)  # of no data, or of failed checks: opens at the second in a row, clears at the first good one
-SEGMENT_EXCESS = 2.0  # a segment speaks where its aggregate is quiet, or where it is this much further out
 RULES: Mapping[str, Rule] = {
     Monitor.Cadence.HOUR: HOURLY,
     Monitor.Cadence.DAY: DAILY,
@@ -229,11 +228,9 @@ def _gap(one: Measured) -> float | None:
 
 
 def _says_more(segment: Measured, total: Measured | None) -> bool:
-    """Whether a breaching segment is news beside its aggregate; what does not breach always speaks."""
-    if segment.verdict not in BREACHES or total is None or total.verdict not in BREACHES:
-        return True
-    own, whole = _gap(segment), _gap(total)
-    return own is not None and whole is not None and own >= SEGMENT_EXCESS * whole
+    """Whether a segment is news beside its aggregate."""
+    whole = (Verdict(total.verdict), _gap(total)) if total else (None, None)
+    return segment_speaks(Verdict(segment.verdict), _gap(segment), *whole)
 
 
 def _about_the_run(run: Run, measurements: Sequence[Measured]) -> Iterator[Signal]:

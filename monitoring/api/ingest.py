@@ -118,6 +118,7 @@ def _state(row: IngestBatch) -> dict[str, object]:
         "duplicates": row.duplicates,
         "conflicts": row.conflicts,
         "parked": row.parked,
+        "erased": row.erased,
         "stored_at": row.stored_at,
         "surprises": row.surprises,
         "errors_total": row.answer["errors_total"],

@@ -89,6 +89,7 @@ class Labels:
     """Predictions of a version joined with a signal, and what they are compared with.
 
     rows: predictions; profile: None where the task or the data allow none. is_mature: complete enough to judge.
+    base_since: the first of the early days that the base is; None where it is a reference.
     """
 
     rows: int
@@ -96,6 +97,7 @@ class Labels:
     profile: LabelProfile | None
     base: LabelProfile | None
     is_mature: bool
+    base_since: date | None = None
 
     @property
     def coverage(self) -> float:

@@ -40,8 +40,8 @@ class InputDrift(Thresholds, frozen=True):
         return self.overrides.get(feature, self)
 
 
-OutputPart = Literal["score", "mean_score", "positive_rate", "class_mix", "fallback", "error"]
-PROFILE_PARTS: tuple[OutputPart, ...] = ("score", "mean_score", "positive_rate", "class_mix")
+OutputPart = Literal["score", "mean_score", "positive_rate", "near_threshold", "class_mix", "fallback", "error"]
+PROFILE_PARTS: tuple[OutputPart, ...] = ("score", "mean_score", "positive_rate", "near_threshold", "class_mix")
 HOUR_PARTS: tuple[OutputPart, ...] = ("fallback", "error")
 
 

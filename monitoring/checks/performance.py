@@ -157,9 +157,14 @@ def _finding(
         threshold=step,
         gap=_gap(metric, seen.value, base),
         provisional=not labels.is_mature,
-        details={"coverage": labels.coverage, "rows": labels.rows},
+        details={"coverage": labels.coverage, "rows": labels.rows} | _since(labels),
         **interval(seen) | _reason(seen, base, verdict, config),
     )
+
+
+def _since(labels: Labels) -> dict[str, str]:
+    """Say that the base is the first days of the version, not a reference."""
+    return {"base_since": labels.base_since.isoformat()} if labels.base_since else {}
 
 
 def _reason(seen: Estimate, base: float | None, verdict: Verdict, config: Performance) -> dict[str, str]:
@@ -208,18 +213,15 @@ def _regression(profile: LabelProfile, by: str | None, segment: str | None) -> V
     return regression.from_counts(profile.errors(by, segment))
 
 
-def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> None:
-    return None
-
-
 def _ranking(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
     return profile.rankings(by, segment).estimates()
 
 
+def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> None:
+    return None
+
+
 TASKS: dict[str, Task] = {
-    "ranking": Task(
-        (Metric("ndcg_k"), Metric("map_k"), Metric("recall_k"), Metric("hit_k"), Metric("mrr")), _ranking, _no_class
-    ),
     "binary": Task(
         (Metric("auc"), Metric("accuracy"), Metric("precision"), Metric("recall")), _binary, _binary_smaller
     ),
@@ -228,5 +230,8 @@ TASKS: dict[str, Task] = {
         (Metric("mae"), Metric("rmse"), Metric("bias")),
         _regression,
         _no_class,
+    ),
+    "ranking": Task(
+        (Metric("ndcg_k"), Metric("map_k"), Metric("recall_k"), Metric("hit_k"), Metric("mrr")), _ranking, _no_class
     ),
 }

@@ -8,6 +8,7 @@ from monitoring.models.chunk_ids import ChunkIds
 from monitoring.models.chunk_profile import ChunkProfile
 from monitoring.models.condition import Condition
 from monitoring.models.day_manifest import DayManifest
+from monitoring.models.erasure import Erasure
 from monitoring.models.grid import Grid
 from monitoring.models.hour_profile import HourProfile
 from monitoring.models.inbox_row import InboxRow
@@ -31,6 +32,7 @@ __all__ = [
     "ChunkProfile",
     "Condition",
     "DayManifest",
+    "Erasure",
     "Grid",
     "HourProfile",
     "InboxRow",

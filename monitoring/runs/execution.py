@@ -108,6 +108,8 @@ def recompute(run: Run) -> list[Finding]:
     loaded = load(run, config, run.finished_at or run.planned_at, mature=run.mature)
     if loaded.pins.generations() != run.inputs["generations"]:
         raise InputsMoved("Traffic came to the days of this run since it was measured.")
+    if list(loaded.references) != run.inputs["references"]:
+        raise InputsMoved("What this run was compared with has changed since it was measured.")
     return measure(loaded.data, config.checks)
 
 

@@ -14,6 +14,7 @@ from django.db.models import F, Sum
 from monitoring.checks.base import FeatureInfo, Labels, Objective, Usage, VersionWindow, WindowData
 from monitoring.checks.config import HOUR_PARTS, PROFILE_PARTS, AgainstReference, MonitorConfig, Performance
 from monitoring.models import Reference, RejectCount, Run, VersionTraffic
+from monitoring.runs.bases import EarlyDays, early_days
 from monitoring.runs.pins import Pins, pin
 from monitoring.stats import gates
 from monitoring.stats.grid import Grid
@@ -21,7 +22,6 @@ from monitoring.stats.profile import LabelProfile, Profile, loads, merge
 from monitoring.traffic import chunks, outcomes
 from registry.models import Endpoint, Feature, ModelVersion
 
-LADDER_DAYS = (1, 3, 7, 28)  # a window with too few rows takes so many days with the same end
 FIRST_DAYS = timedelta(days=7)
 UNKNOWN_DELAY = timedelta(hours=72)
 LEAST_DELAYS = 200
@@ -76,13 +76,14 @@ class Loaded:
 
 def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None = None) -> Loaded:
     """Read the window of a run. mature: take this as the maturity of its labels, to compute an old result again."""
-    reach = max(config.window, LADDER_DAYS[-1] * DAY) + config.baseline_days * DAY
+    reach = max(config.window, gates.LADDER_DAYS[-1] * DAY) + config.baseline_days * DAY
     first, until = _date(run.window_end - reach), _date(run.window_end)
     pins = pin(run.model_id, first, until, with_labels=config.checks.performance is not None)
     versions = _versions(run, pins, config)
     profiles = _profiles(run, config, pins, versions) if _reads_profiles(config) else {}
     labels = _labels(run, config, pins, versions) if config.checks.performance else {}
     maturity = _maturity(run, labels, now, mature) if labels else None
+    bases = _bases(config, versions, labels, now)
     starts = [run.window_start, *(one.start for one in profiles.values()), *(one.start for one in labels.values())]
     usage, usage_start = _usage(run, config, pins) if _reads_hours(config) else (Usage(), run.window_start)
     rejects = _rejects(run)
@@ -92,7 +93,7 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
             run.window_start,
             run.window_end,
             rows=pins.rows(_date(run.window_start), until),
-            versions=_windows(config, versions, profiles, labels, maturity),
+            versions=_windows(config, versions, profiles, labels, maturity, bases),
             usage=usage,
             rejects=rejects,
         ),
@@ -100,7 +101,11 @@ def load(run: Run, config: MonitorConfig, now: datetime, *, mature: bool | None 
         data_start=min(*starts, usage_start),
         chunks=tuple(chunk for one in profiles.values() for chunk in one.chunks),
         grids=tuple(sorted({one.seen.grid.id for one in profiles.values() if one.seen.grid})),
-        references=tuple(sorted(str(one.reference.pk) for one in versions if one.reference)),
+        references=tuple(
+            sorted(
+                [*(str(one.reference.pk) for one in versions if one.reference), *(one.name for one in bases.values())]
+            )
+        ),
         maturity=maturity,
         rejected=sum(rejects.values()),
         damaged=len(
@@ -170,9 +175,12 @@ def _parts(config: MonitorConfig) -> set[str]:
 
 def _widened(run: Run, config: MonitorConfig, is_enough: Callable[[date], bool]) -> datetime:
     """Return the start of the shortest window of the ladder that has enough, else that of the window itself."""
-    longer = (days * DAY for days in LADDER_DAYS if days * DAY > config.window)
-    starts = [run.window_start, *(run.window_end - days for days in longer)]
-    return next((start for start in starts if is_enough(_date(start))), run.window_start)
+    length = gates.widened(config.window, lambda length: is_enough(_date(_start(run, config, length))))
+    return _start(run, config, length)
+
+
+def _start(run: Run, config: MonitorConfig, length: timedelta) -> datetime:
+    return run.window_start if length == config.window else run.window_end - length
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,18 @@ def _labels(run: Run, config: MonitorConfig, pins: Pins, versions: Sequence[_Ver
     }
 
 
+def _bases(
+    config: MonitorConfig, versions: Sequence[_Version], labels: dict[UUID, _Labelled], now: datetime
+) -> dict[UUID, EarlyDays]:
+    """Return the first days of those versions whose reference knows no outcomes."""
+    check = config.checks.performance or Performance()
+    lacking = [
+        one.row for one in versions if one.row.pk in labels and not (one.reference and one.reference.label_profile)
+    ]
+    found = {row.pk: early_days(row, labels[row.pk].start, check.signal, now) for row in lacking}
+    return {version: days for version, days in found.items() if days}
+
+
 def _maturity(
     run: Run,
     labels: dict[UUID, _Labelled],
@@ -263,6 +283,7 @@ def _windows(
     profiles: dict[UUID, _Profiled],
     labels: dict[UUID, _Labelled],
     maturity: Maturity | None,
+    bases: dict[UUID, EarlyDays],
 ) -> tuple[VersionWindow, ...]:
     features = _features(profiles) if profiles else {}
     windows = []
@@ -280,7 +301,11 @@ def _windows(
                 reference=_reference_profile(profiled, one.reference) if profiled else None,
                 features=tuple(features.get(version, ())),
                 dimensions=_dimensions(grid or (joined.grid if joined else None), config),
-                labels=_judged(labelled.seen, one.reference, maturity) if labelled and maturity else None,
+                labels=(
+                    _judged(labelled.seen, one.reference, maturity, bases.get(version))
+                    if labelled and maturity
+                    else None
+                ),
             )
         )
     return tuple(windows)
@@ -292,11 +317,14 @@ def _reference_profile(profiled: _Profiled, reference: Reference | None) -> Prof
     return loads(bytes(reference.profile), profiled.seen.grid) if reference and reference.profile else None
 
 
-def _judged(seen: outcomes.PinnedLabels, reference: Reference | None, maturity: Maturity) -> Labels:
-    base = None
+def _judged(
+    seen: outcomes.PinnedLabels, reference: Reference | None, maturity: Maturity, early: EarlyDays | None
+) -> Labels:
+    base = early.profile if early else None
     if seen.profile and reference and reference.label_profile:
         base = LabelProfile.loads(bytes(reference.label_profile), seen.profile.grid)
-    return Labels(seen.rows, seen.labelled, seen.profile, base, maturity.is_mature)
+    since = early.first if early else None
+    return Labels(seen.rows, seen.labelled, seen.profile, base, maturity.is_mature, base_since=since)
 
 
 def _dimensions(grid: Grid | None, config: MonitorConfig) -> tuple[str, ...]:

@@ -137,7 +137,7 @@ def average_precision_exact(labels: FloatArray, scores: FloatArray, weights: Flo
 
 
 def _average_precision(negatives: FloatArray | IntArray, positives: FloatArray | IntArray) -> Estimate:
-    hits = np.cumsum(positives[::-1])
+    hits: FloatArray = np.cumsum(positives[::-1]).astype(np.float64)
     shown = hits + np.cumsum(negatives[::-1])
     n, total = float(shown[-1]), float(hits[-1])
     if not total:

@@ -1,11 +1,11 @@
 """Columns of text as codes: counting codes costs a fraction of counting strings."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from monitoring.stats.arrays import FloatArray
@@ -25,7 +25,19 @@ class CodedColumn:
         return len(self.codes)
 
 
-Column = NDArray[np.generic] | CodedColumn | pd.Series | Sequence[object]
+@runtime_checkable
+class Series(Protocol):
+    """A Series of pandas, which takes 30 MB and is therefore not imported here."""
+
+    def factorize(self) -> tuple[NDArray[np.integer], Iterable[object]]:
+        """Codes, -1 for null, and the values they stand for."""
+
+    def __array__(self) -> NDArray[Any]: ...
+
+    def __len__(self) -> int: ...
+
+
+Column = NDArray[np.generic] | CodedColumn | Series | Sequence[object]
 
 
 def as_text(value: object) -> str:
@@ -47,9 +59,17 @@ def encode(column: Column) -> CodedColumn:
     """
     if isinstance(column, CodedColumn):
         return column
-    raw = column if isinstance(column, np.ndarray | pd.Series) else np.array([*column], dtype=object)
-    codes, uniques = pd.factorize(raw, use_na_sentinel=True)
-    return CodedColumn(codes, tuple(as_text(value) for value in uniques))
+    if isinstance(column, Series):
+        codes, values = column.factorize()
+    else:
+        codes, values = _factorized(column.tolist() if isinstance(column, np.ndarray) else column)
+    return CodedColumn(codes, tuple(as_text(value) for value in values))
+
+
+def _factorized(values: Sequence[object]) -> tuple[NDArray[np.integer], Iterable[object]]:
+    found: dict[object, int] = {}
+    codes = [-1 if value is None or value != value else found.setdefault(value, len(found)) for value in values]
+    return np.array(codes, dtype=np.int64), found
 
 
 def as_floats(column: Column) -> FloatArray:

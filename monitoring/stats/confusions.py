@@ -109,7 +109,7 @@ class _Table:
         if w is None:
             return cls(rows, rows.astype(np.float64), rows.astype(np.float64))
         sums, squares = (np.bincount(place, part, minlength=size).reshape(shape) for part in (w, w * w))
-        return cls(rows, sums, squares)
+        return cls(rows, sums.astype(np.float64), squares.astype(np.float64))
 
     def share(self, hits: BoolArray, among: BoolArray, reason: Reason) -> Estimate:
         """Return the share of the cells `hits` in the cells `among`, with its Wilson interval."""
@@ -223,7 +223,9 @@ def _margins(cells: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
 
 def _ratio(numerator: FloatArray, denominator: NDArray[np.number]) -> FloatArray:
     """Return the quotient, NaN where the denominator is 0."""
-    return np.divide(numerator, denominator, out=np.full(np.shape(numerator), np.nan), where=denominator > _TINY)
+    undefined = np.full(np.shape(numerator), np.nan)
+    quotient: FloatArray = np.divide(numerator, denominator, out=undefined, where=denominator > _TINY)
+    return quotient
 
 
 _OF_TABLES: dict[str, Callable[[FloatArray], FloatArray]] = {"macro_f1": _macro_f1, "mcc": _mcc, "kappa": _kappa}
@@ -252,4 +254,5 @@ def _positions(column: Column, names: tuple[str, ...]) -> IntArray:
     if strange := [coded.values[code] for code in used if coded.values[code] not in position]:
         raise ValueError(f"{strange[0]} is not one of the labels")
     by_code = np.array([*(position.get(value, -1) for value in coded.values), -1], dtype=np.int64)
-    return by_code[coded.codes]
+    places: IntArray = by_code[coded.codes]
+    return places

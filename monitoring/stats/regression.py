@@ -119,8 +119,8 @@ def _all(rows: _Rows) -> dict[str, Estimate]:
 
 
 def _mean(values: FloatArray, w: FloatArray) -> Estimate:
-    sums = (float((w * part).sum()) for part in (np.ones(len(values)), values, values**2))
-    return replace(mean_interval(*sums, _n_effective(w)), n=len(values))
+    n, total, total_sq = (float((w * part).sum()) for part in (np.ones(len(values)), values, values**2))
+    return replace(mean_interval(n, total, total_sq, _n_effective(w)), n=len(values))
 
 
 def _n_effective(w: FloatArray) -> float:

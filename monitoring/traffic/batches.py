@@ -28,7 +28,7 @@ FRAME_BYTES = 40 * 1024 * 1024
 UNREADABLE = "unreadable"
 _LOADED_BYTES = 8 * 1024 * 1024
 _MUCH_PENDING = 32_768
-_TOGETHER = 4096  # records that are turned into columns at once; small bodies cost no more than large ones
+_TOGETHER = 8192  # records that are turned into columns at once; small bodies cost no more than large ones
 
 Counts = NDArray[np.int64]
 
@@ -77,6 +77,7 @@ class Prepared:
     duplicates: Counts
     conflicts: Counts
     parked: Counts
+    erased: Counts  # of subjects that were forgotten
     drafts: list[Draft] = field(default_factory=list)
     conflicting: list[Conflict] = field(default_factory=list)
     grid_ids: dict[UUID, UUID | None] = field(default_factory=dict)
@@ -85,8 +86,7 @@ class Prepared:
     @classmethod
     def of(cls, sources: int, seen: Seen) -> "Prepared":
         """Nothing yet of so many inbox rows."""
-        duplicates, conflicts, parked = np.zeros((3, sources), dtype=np.int64)
-        return cls(seen, duplicates, conflicts, parked)
+        return cls(seen, *np.zeros((4, sources), dtype=np.int64))
 
 
 def waiting(model_id: UUID) -> QuerySet[InboxRow]:

@@ -13,6 +13,7 @@ from monitoring.models import Chunk
 from monitoring.models.ingest_batch import Kind
 from monitoring.traffic import chunks, frames, lookup
 from monitoring.traffic.chunks import DamagedChunk
+from monitoring.traffic.index import HashIndex
 
 DAY = timedelta(days=1)
 Mask = NDArray[np.bool_]
@@ -47,9 +48,11 @@ def outcomes(table: pa.Table, stored: Iterable[Chunk]) -> Judged:
 
 def _judged(table: pa.Table, days: NDArray[np.int64], stored: Iterable[Chunk], *, has_conflicts: bool) -> Judged:
     ids, content = frames.hashes(table), frames.hashes(table, "content_hash")
-    sought, place, times = np.unique(ids, return_inverse=True, return_counts=True)
-    found = list(lookup.matches(stored, sought))
-    suspect = times > 1
+    index = HashIndex(ids)
+    place = index.find(ids)  # of equal ids the last
+    found = list(lookup.matches(stored, index))
+    suspect = np.zeros(len(table), dtype=bool)
+    suspect[place[place != np.arange(len(table))]] = True
     for match in found:
         suspect[match.wanted] = True
     new, duplicate, conflict = (np.full(len(table), value) for value in (True, False, False))

@@ -60,13 +60,32 @@ class Group:
     surprises: dict[str, dict[str, int]] = field(default_factory=dict)
     kid: str = ""
 
+
+Column = list[Any] | memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A group as an inbox row gives it back.
+
+    A column is a list, of a single value if all rows have the same; or, where its values stood outside of what is
+    compressed, a view of them: of doubles, or of hashes, shape (rows, bytes of one). A column of defaults is absent.
+    """
+
+    version_id: str
+    rows: int
+    columns: dict[str, Column]
+    features: dict[str, Column]
+    surprises: dict[str, dict[str, int]]
+    kid: str
+
     def column(self, name: str) -> list[Any]:
-        """The column, filled with its default where the sender had nothing to say.
+        """The values of a column, filled with its default where the sender had nothing to say.
 
         Raises KeyError if the column is missing and has no default.
         """
         found = self.columns.get(name)
-        return [_DEFAULTS[name]] * self.rows if found is None else found
+        return listed([_DEFAULTS[name]] if found is None else found, self.rows)
 
 
 class _Dense(msgspec.Struct, array_like=True):
@@ -105,7 +124,7 @@ def encode(groups: Sequence[Group]) -> bytes:
     return _encode(_Blob(PAYLOAD_V, joined, zlib.compress(_encode(document), 1)))
 
 
-def decode(blob: bytes | memoryview) -> list[Group]:
+def decode(blob: bytes | memoryview) -> list[Unpacked]:
     """The groups that `encode` wrote.
 
     Raises DamagedPayload if the bytes are cut, altered or of a later payload version.
@@ -119,8 +138,8 @@ def decode(blob: bytes | memoryview) -> list[Group]:
         raise DamagedPayload(f"an inbox payload cannot be read: {error}") from error
     if zlib.crc32(outer.dense) != document.dense_crc:
         raise DamagedPayload("an inbox payload has altered numbers")
-    _restore(document, outer.dense)
-    return [_unpacked(group) for group in document.groups]
+    views = _views(document, outer.dense)
+    return [_unpacked(group, i, views) for i, group in enumerate(document.groups)]
 
 
 def _packed(group: Group, i: int, dense: list[_Dense], pieces: list[bytes]) -> Group:
@@ -159,23 +178,22 @@ def _piece(values: list[Any]) -> bytes | None:
         return None
 
 
-def _restore(document: _Document, joined: bytes) -> None:
-    """Put the columns that stand outside back into their groups."""
-    start = 0
+def _views(document: _Document, joined: bytes) -> dict[tuple[int, str, str], memoryview]:
+    """The columns that stand outside of what is compressed, by group, part and name."""
+    found: dict[tuple[int, str, str], memoryview] = {}
+    view, start = memoryview(joined), 0
     for place in document.dense:
-        group = document.groups[place.group]
-        end = start + place.width * group.rows
-        part = group.columns if place.part == "columns" else group.features
-        part[place.name] = _values(joined[start:end], place)
-        start = end
+        rows = document.groups[place.group].rows
+        piece = view[start : start + place.width * rows]
+        start += place.width * rows
+        if len(piece) < place.width * rows:
+            break
+        is_hash = place.part == "columns" and place.name == "content_hash"
+        whole: memoryview[Any] = piece.cast("B", (rows, place.width)) if is_hash else piece.cast("d")
+        found[place.group, place.part, place.name] = whole
     if start != len(joined):
         raise DamagedPayload("an inbox payload lacks numbers")
-
-
-def _values(piece: bytes, place: _Dense) -> list[Any]:
-    if place.part == "columns" and place.name == "content_hash":
-        return [piece[i : i + place.width] for i in range(0, len(piece), place.width)]
-    return memoryview(piece).cast("d").tolist()
+    return found
 
 
 def _once(values: list[Any]) -> list[Any]:
@@ -185,15 +203,16 @@ def _once(values: list[Any]) -> list[Any]:
     return values
 
 
-def _unpacked(group: Group) -> Group:
-    columns = {name: _repeated(values, group.rows) for name, values in group.columns.items()}
-    features = {name: _repeated(values, group.rows) for name, values in group.features.items()}
-    return Group(group.version_id, group.rows, columns, features, group.surprises, group.kid)
+def _unpacked(group: Group, i: int, views: dict[tuple[int, str, str], memoryview]) -> Unpacked:
+    columns = {name: views.get((i, "columns", name), held) for name, held in group.columns.items()}
+    features = {name: views.get((i, "features", name), held) for name, held in group.features.items()}
+    for column in (*columns.values(), *features.values()):
+        if len(column) not in {1, group.rows}:
+            raise DamagedPayload(f"a column has {len(column)} values for {group.rows} rows")
+    return Unpacked(group.version_id, group.rows, columns, features, group.surprises, group.kid)
 
 
-def _repeated(values: list[Any], rows: int) -> list[Any]:
-    if len(values) == rows:
-        return values
-    if len(values) != 1:
-        raise DamagedPayload(f"a column has {len(values)} values for {rows} rows")
-    return values * rows
+def listed(column: Column, rows: int) -> list[Any]:
+    """The values of an unpacked column, one per row."""
+    values = column if isinstance(column, list) else column.tolist()
+    return values * rows if len(values) < rows else values

@@ -66,4 +66,7 @@ def _documents(column: CodedColumn, read: Callable[[str], Any]) -> list[Any]:
 
 
 def _part(column: Column, rows: slice) -> Any:
-    return CodedColumn(column.codes[rows], column.values) if isinstance(column, CodedColumn) else column[rows]
+    if isinstance(column, CodedColumn):
+        return CodedColumn(column.codes[rows], column.values)
+    part: Any = column
+    return part[rows]

@@ -26,8 +26,9 @@ from monitoring.checks.config import (
     Volume,
 )
 from monitoring.checks.table import CHECKS
-from monitoring.models import Alert, DayManifest, Measurement, MeasurementRow, Reference, Run
+from monitoring.models import Alert, DayManifest, Measurement, MeasurementRow, Reference, Run, VersionTraffic
 from monitoring.runs import execution, saving
+from monitoring.runs.bases import early_days
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import build_labels
 from monitoring.stats.results import Verdict
@@ -567,7 +568,7 @@ class TestOperations:
         assert run.summary["worst"] == "insufficient"
 
 
-class TestPerformance:
+class OfOutcomes:
     """A binary model whose outcomes come an hour after the predictions."""
 
     CHECKS = Checks(performance=Performance())
@@ -580,6 +581,16 @@ class TestPerformance:
         label[rows if known is None else known :] = np.nan
         return build_labels(score, (score >= 0.5).astype(float), label, {}, grid, "binary")
 
+    def week_of_labels(self, version, skill: float, *, known: int = 100, delay_s: float = 3600.0) -> None:
+        for n in range(7):
+            day = (at("2026-10-01") + timedelta(days=n)).date()
+            add_labels(version, day, self.joined(version, 100, skill, known=known, seed=n), delay_s=delay_s)
+
+    def run_of(self, version, **fields) -> Run:
+        return planned(version, checks=self.CHECKS, slug="performance", **fields)
+
+
+class TestPerformance(OfOutcomes):
     @pytest.fixture
     def judged(self, version):
         """A version whose reference knows its outcomes, with a week of predictions."""
@@ -588,14 +599,6 @@ class TestPerformance:
         assert reference.is_primary
         week(version)
         return version
-
-    def week_of_labels(self, version, skill: float, *, known: int = 100, delay_s: float = 3600.0) -> None:
-        for n in range(7):
-            day = (at("2026-10-01") + timedelta(days=n)).date()
-            add_labels(version, day, self.joined(version, 100, skill, known=known, seed=n), delay_s=delay_s)
-
-    def run_of(self, version, **fields) -> Run:
-        return planned(version, checks=self.CHECKS, slug="performance", **fields)
 
     def test_known_outcomes_are_judged_against_those_of_the_reference(self, judged):
         self.week_of_labels(judged, 0.4)
@@ -682,6 +685,80 @@ class TestPerformance:
         run = executed(self.run_of(judged))
 
         assert {one.provisional for one in execution.recompute(run)} == {True}
+
+
+class TestFirstDays(OfOutcomes):
+    """The reference knows no outcomes: the first 28 full days of the version stand for it."""
+
+    @pytest.fixture
+    def judged(self, version):
+        """Four weeks of a good model, and the week that is measured."""
+        Reference.objects.update(label_profile=None)
+        self.days(version, "2026-09-03", 28, skill=1.0)
+        week(version)
+        VersionTraffic.objects.update(first_at=at("2026-09-03"))
+        return version
+
+    def days(self, version, first: str, count: int, *, skill: float, delay_s: float | None = 3600.0) -> None:
+        week(version, first=first, days=count)
+        for n in range(count):
+            day = (at(first) + timedelta(days=n)).date()
+            add_labels(version, day, self.joined(version, 100, skill, seed=100 + n), delay_s=delay_s)
+
+    def test_known_outcomes_are_judged_against_those_of_the_first_days(self, judged):
+        self.week_of_labels(judged, 0.4)
+        run = executed(self.run_of(judged))
+
+        auc = rows_of(run)["auc.1", "truth", ""]
+        assert (auc.verdict, auc.n, auc.base_n) == ("worse", 700, 2_800)
+        assert auc.details["base_since"] == "2026-09-03"
+        assert any(f"outcomes of {judged.pk} from 2026-09-03 to 2026-10-01" in one for one in run.inputs["references"])
+
+    def test_the_first_day_counts_only_if_it_is_a_full_one(self, judged):
+        VersionTraffic.objects.update(first_at=at("2026-09-02 12:00"))
+        self.week_of_labels(judged, 1.0)
+
+        run = executed(self.run_of(judged))
+
+        assert rows_of(run)["auc.1", "truth", ""].details["base_since"] == "2026-09-03"
+
+    def test_days_of_the_window_are_no_base(self, judged):
+        VersionTraffic.objects.update(first_at=at("2026-09-03 00:00:01"))
+        self.week_of_labels(judged, 0.4)
+
+        run = executed(self.run_of(judged))
+
+        assert rows_of(run)["auc.1", "truth", ""].reason == "no_reference"
+
+    def test_first_days_whose_outcomes_still_come_are_no_base_yet(self, version):
+        Reference.objects.update(label_profile=None)
+        week(version, first="2026-09-03", days=28)
+        for n in range(28):
+            day = (at("2026-09-03") + timedelta(days=n)).date()
+            add_labels(version, day, self.joined(version, 100, 1.0, known=50, seed=n), delay_s=30 * 86_400.0)
+        week(version)
+        self.week_of_labels(version, 1.0)
+        VersionTraffic.objects.update(first_at=at("2026-09-03"))
+
+        run = executed(self.run_of(version))
+        later = executed(windows.plan_again(run, why=Run.Why.MANUAL, now=at("2026-11-20")), now=at("2026-11-20"))
+
+        assert rows_of(run)["auc.1", "truth", ""].reason == "no_reference"
+        assert rows_of(later)["auc.1", "truth", ""].base_n == 1_400
+
+    def test_a_result_computed_again_is_the_same_until_they_change(self, judged):
+        self.week_of_labels(judged, 0.4)
+        run = executed(self.run_of(judged))
+
+        [auc] = [one for one in execution.recompute(run) if one.metric == "auc.1"]
+        assert auc.base_value == rows_of(run)["auc.1", "truth", ""].base_value
+
+        add_labels(judged, at("2026-09-05").date(), self.joined(judged, 100, 0.1, seed=5))
+        with pytest.raises(execution.InputsMoved, match="compared with"):
+            execution.recompute(run)
+
+    def test_without_traffic_there_are_none(self, version):
+        assert early_days(version, at(END), "truth", at(END)) is None
 
 
 def ranked(grid: Grid, rows: int, skill: float, seed: int):

@@ -124,8 +124,9 @@ def score_gap(a: FloatArray, b: FloatArray) -> Estimate:
     if len(a) != len(b):
         raise ValueError("as many scores of either version are needed")
     used = np.isfinite(a) & np.isfinite(b)
-    gap = np.abs(a[used] - b[used])
-    return mean_interval(len(gap), float(gap.sum()), float((gap * gap).sum()))
+    with np.errstate(over="ignore"):
+        gap = np.abs(a[used] - b[used])
+        return mean_interval(len(gap), float(gap.sum()), float((gap * gap).sum()))
 
 
 def value_at_stake(pairs: Confusion, matrix: FloatArray) -> float:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -110,7 +111,8 @@ def _numbers(column: Column) -> FloatArray | None:
     if isinstance(column, CodedColumn):
         return None
     if not isinstance(column, np.ndarray | pd.Series):
-        column = np.array([*column], dtype=object)
+        values: Any = column
+        column = np.array(list(values), dtype=np.object_)
     if column.dtype == object:
         is_number = all(value is None or _is_number(value) for value in column)
     else:

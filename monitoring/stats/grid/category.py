@@ -61,7 +61,8 @@ class CategoryGrid:
         if self.known is None:
             return np.zeros(len(values), dtype=bool)
         hashes = np.array([value_hash(value) for value in values], dtype=np.uint64)
-        return ~np.isin(hashes, self.known)
+        place = np.searchsorted(self.known, hashes)
+        return np.asarray(np.append(self.known, np.uint64(0))[place] != hashes)
 
 
 def category_grid(column: Column, declared: Sequence[str] = ()) -> CategoryGrid:
@@ -100,7 +101,9 @@ def code_counts(coded: CodedColumn) -> IntArray:
 
     Raises ValueError if a code has no value.
     """
-    with_null = np.bincount(np.asarray(coded.codes, dtype=np.int64) + 1, minlength=len(coded.values) + 1)
-    if len(with_null) > len(coded.values) + 1:
+    codes, size = np.asarray(coded.codes, dtype=np.int64), len(coded.values)
+    has_null = len(codes) > 0 and codes.min() < 0
+    counts = np.bincount(codes + 1, minlength=size + 1)[1:] if has_null else np.bincount(codes, minlength=size)
+    if len(counts) > size:
         raise ValueError("a code points past the last value")
-    return with_null[1:]
+    return counts

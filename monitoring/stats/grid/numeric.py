@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from monitoring.stats import ordering
 from monitoring.stats.arrays import FloatArray
+from monitoring.stats.grid.buckets import Buckets
 from monitoring.stats.grid.labels import bin_labels, value_labels
 
 MAX_DISCRETE_VALUES = 64
@@ -45,6 +46,13 @@ class NumericGrid:
         """The headline bin of each cell."""
         starts = np.concatenate(([-np.inf], self.edges))
         return np.searchsorted(self.bounds, starts, "right").astype(np.int16)
+
+    @cached_property
+    def buckets(self) -> Buckets | None:
+        """The division in which large columns are counted; None where the grid has no width to divide."""
+        if self.clip_low is None or self.clip_high is None:
+            return None
+        return Buckets.over(self.edges, self.clip_low, self.clip_high)
 
     def group_of(self, values: FloatArray) -> NDArray[np.int16]:
         """Return the headline bin of each value; NaN falls into the first."""

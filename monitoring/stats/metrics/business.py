@@ -180,6 +180,7 @@ COMPARISON = (
         family=Family.comparison,
         better=Better.lower,
         rule="E >= 100 holds the test",
+        undefined="never: 0 without units",
         source="Lindon and Malek 2022",
     ),
 )
@@ -188,7 +189,7 @@ AGREEMENT = (
     MetricDefinition(
         id="raw_agreement.1",
         name="agreement",
-        formula="pairs of ratings that are equal / pairs",
+        formula="mean over items of equal pairs of ratings / pairs",
         family=Family.agreement,
         better=Better.higher,
         unit="share",

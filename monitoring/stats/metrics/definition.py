@@ -7,7 +7,7 @@ from enum import StrEnum
 class Better(StrEnum):
     """Which way a metric improves; `zero`: towards 0 from both sides."""
 
-    lower = "lower"
+    lower = "lower"  # type: ignore[assignment]
     higher = "higher"
     zero = "zero"
     none = "none"

@@ -87,11 +87,13 @@ def _padded(sums: FloatArray) -> FloatArray:
 
 def population(arrays: dict[str, NDArray[Any]], index: int) -> ErrorCounts:
     """Return the errors of one population, 0 for all rows."""
-    n, *sums = _padded(arrays["sums"])[index].tolist()
+    n, total, total_sq, total_abs, *of_labels, cross = _padded(arrays["sums"])[index].tolist()
     mine = arrays["error_cells"] // _KEYS == index
     keys, counts = (arrays["error_cells"][mine] % _KEYS).astype(np.uint16), arrays["error_counts"][mine]
     at_zero = keys == 0
     low, high = arrays["ends"][index].tolist() if n else (None, None)
-    absolute = LatencyProfile(keys[~at_zero], counts[~at_zero], int(counts[at_zero].sum()), 0, low, high, sums[2])
-    cross_abs = None if np.isnan(sums[-1]) else sums[-1]
-    return ErrorCounts(int(n), *sums[:-1], absolute=absolute, cross_abs=cross_abs)
+    absolute = LatencyProfile(keys[~at_zero], counts[~at_zero], int(counts[at_zero].sum()), 0, low, high, total_abs)
+    cross_abs = None if np.isnan(cross) else cross
+    label_total, label_total_sq, label_total_abs = of_labels
+    sums = (total, total_sq, total_abs, label_total, label_total_sq, label_total_abs)
+    return ErrorCounts(int(n), *sums, absolute, cross_abs)

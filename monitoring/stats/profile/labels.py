@@ -170,7 +170,8 @@ def _numbers(column: Column | None, n: int) -> FloatArray:
 def _objects(column: Column | None, n: int) -> list[Any]:
     if isinstance(column, CodedColumn):
         raise ValueError("a ranking is counted from lists of ids and relevances by id, not from coded text")
-    return [None] * n if column is None else [*column]
+    values: Any = column
+    return [None] * n if column is None else list(values)
 
 
 def _classes(grid: Grid) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Numbers counted on fine cells, and their moments."""
 
 from dataclasses import dataclass
+from math import isfinite, nan
 
 import numpy as np
 
@@ -49,28 +50,42 @@ def count_numeric(values: FloatArray, grid: NumericGrid | ScoreGrid) -> NumericP
     >>> profile.counts.tolist(), profile.n_null, profile.mean
     ([0, 1, 0, 0, 1], 1, 2.0)
     """
-    is_finite = np.isfinite(values)
-    finite = values if is_finite.all() else values[is_finite]
-    n_null = int(np.count_nonzero(np.isnan(values))) if len(finite) < len(values) else 0
+    low, high = _ends(values)
+    finite, n_null = (values, 0) if isfinite(low) and isfinite(high) else _finite(values)
     inside = finite
     if isinstance(grid, ScoreGrid):
         inside = finite[grid.is_counted(finite)]
         counts = np.bincount(score_cell(inside), minlength=SCORE_CELLS)
     else:
         counts = count_cells(finite, grid)
-    minimum, maximum = (float(inside.min()), float(inside.max())) if len(inside) else (None, None)
-    mean, m2 = _moments(inside, max(abs(minimum or 0.0), abs(maximum or 0.0)))
+    if len(inside) < len(values):
+        low, high = _ends(inside)
+    mean, m2 = _moments(inside, max(abs(low), abs(high)))
     return NumericProfile(
         counts=counts,
         n=len(inside),
         n_null=n_null,
         n_nonfinite=len(values) - n_null - len(finite),
         n_invalid=len(finite) - len(inside),
-        minimum=minimum,
-        maximum=maximum,
+        minimum=low if len(inside) else None,
+        maximum=high if len(inside) else None,
         mean=mean,
         m2=m2,
     )
+
+
+def _ends(values: FloatArray) -> tuple[float, float]:
+    """Return minimum and maximum; NaN if one of the values is, or if there are none."""
+    if not len(values):
+        return nan, nan
+    with np.errstate(invalid="ignore"):
+        return float(values.min()), float(values.max())
+
+
+def _finite(values: FloatArray) -> tuple[FloatArray, int]:
+    """Return the finite values, and how many are null."""
+    is_finite = np.isfinite(values)
+    return values[is_finite], int(np.count_nonzero(np.isnan(values)))
 
 
 def _moments(finite: FloatArray, largest: float) -> tuple[float | None, float]:

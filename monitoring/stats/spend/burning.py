@@ -34,26 +34,37 @@ def expected(hourly: FloatArray, first_hour: int, length: int, budget: float) ->
     """Return what each hour of a month may cost for the month to cost its budget, shape (length,).
 
     hourly: spend per hour, the oldest first. The mean of each hour of the week in its last 28 days is scaled to
-    the budget; leave out the hours that are to be judged, or they judge themselves. first_hour: the place of the
-    month's first hour in it, at or after its end if the record stops there. Under 14 days, or if nothing was spent,
-    every hour is expected alike.
+    the budget; leave out the hours that are to be judged, or they judge themselves. An amount that is negative or
+    not finite is left out, and an hour of the week without any other takes the mean of all. first_hour: the place
+    of the month's first hour in it, at or after its end if the record stops there. Under 14 days, or if nothing was
+    spent, every hour is expected alike.
 
-    Raises ValueError for an amount that is negative or not finite, a length below 1 or a negative budget.
+    Raises ValueError for a length below 1 or a budget that is negative or not finite.
 
     >>> expected(np.zeros(24), first_hour=24, length=4, budget=8.0).tolist()
     [2.0, 2.0, 2.0, 2.0]
     """
+    if length < 1 or not 0 <= budget < np.inf:
+        raise ValueError("a budget of at least 0, and a month of at least an hour, are needed")
     amounts = np.asarray(hourly, dtype=np.float64)
-    if not (np.isfinite(amounts) & (amounts >= 0)).all() or length < 1 or not 0 <= budget < np.inf:
-        raise ValueError("amounts and a budget of at least 0, and a month of at least an hour, are needed")
-    recent = amounts[-_PROFILE_HOURS:]
     shares = np.ones(length)
-    if len(recent) >= _MIN_PROFILE_HOURS and recent.any():
-        hour = np.arange(len(amounts) - len(recent), len(amounts)) % _WEEK
-        profile = np.bincount(hour, recent, minlength=_WEEK) / np.bincount(hour, minlength=_WEEK)
-        shares = profile[(first_hour + np.arange(length)) % _WEEK]
+    if len(amounts) >= _MIN_PROFILE_HOURS:
+        shares = _profile(amounts)[(first_hour + np.arange(length)) % _WEEK]
     total = float(shares.sum())
     return shares * (budget / total) if total else np.full(length, budget / length)
+
+
+def _profile(amounts: FloatArray) -> FloatArray:
+    """Return the mean of each hour of the week over the last 28 days, in parts of the largest amount."""
+    recent = amounts[-_PROFILE_HOURS:]
+    hour = np.arange(len(amounts) - len(recent), len(amounts)) % _WEEK
+    usable = np.isfinite(recent) & (recent >= 0)
+    hour, recent = hour[usable], recent[usable]
+    if not recent.any():
+        return np.zeros(_WEEK)
+    recent = recent / recent.max()
+    known = np.bincount(hour, minlength=_WEEK)
+    return np.where(known > 0, np.bincount(hour, recent, minlength=_WEEK) / np.maximum(known, 1), recent.mean())
 
 
 def burn(hourly: FloatArray, expected_hourly: FloatArray, hours: int) -> Estimate:
@@ -71,10 +82,11 @@ def burn(hourly: FloatArray, expected_hourly: FloatArray, hours: int) -> Estimat
         raise ValueError("as many hours of spend as of expected spend, and at least one to judge, are needed")
     if len(hourly) < hours:
         return Estimate(None, n=len(hourly), method="ratio", reason=Reason.too_few)
-    spent, due = float(hourly[-hours:].sum()), float(expected_hourly[-hours:].sum())
-    if not due > 0:
+    with np.errstate(over="ignore", invalid="ignore"):
+        spent, due = float(hourly[-hours:].sum()), float(expected_hourly[-hours:].sum())
+    if due == 0:
         return Estimate(None, n=hours, n_eff=hours, method="ratio", reason=Reason.zero_denominator)
-    if not np.isfinite(spent / due):
+    if not np.isfinite((spent, due, spent / due)).all():
         return Estimate(None, n=hours, n_eff=hours, method="ratio", reason=Reason.not_finite)
     return Estimate(spent / due, n=hours, n_eff=hours, method="ratio")
 

@@ -43,7 +43,7 @@ def forecast(daily: FloatArray, first_day: int, length: int, budget: float, seed
 
     daily: spend per day, the oldest first, up to the last full day. first_day: the place of the month's first day
     in it; its length if the month begins now, below 0 if nothing was spent at the month's beginning. length: days
-    of the month. budget: for the month.
+    of the month. budget: for the month. seed: of the paths.
 
     3 to 13 days: spent so far and the mean day for the days to come. From 14 days on: the mean of each weekday in
     the last 28 days times the geometric level of the last 7. The band comes from 400 paths with the noise of the

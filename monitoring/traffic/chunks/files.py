@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from itertools import chain
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from uuid import UUID
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from mlops_portal.kit.faults import fault
 from monitoring.models import Chunk
@@ -26,10 +28,13 @@ logger = logging.getLogger(__name__)
 ROW_GROUP_ROWS = 131_072
 COMPRESSION_LEVEL = 1
 PARKED = "parked"
-_SAMPLE_ROWS = 4096
+_SAMPLE_ROWS = 1024
+_DICTIONARY_SHARE = 0.125  # of the rows of a group: more different numbers than these make no dictionary
+_WORTH_SHARE = 0.75  # of the size that a slower form may have
 _PIECE = 1024 * 1024
 _DAMAGE = frozenset({None, errno.ENOENT, errno.EIO})
 _TIMES = ("predicted_at", "observed_at", "received_at")
+_HASHES = [name for name, _ in frames.HASHES]
 
 
 class DamagedChunk(Exception):
@@ -172,39 +177,65 @@ def _fill(draft: Path, tables: Iterable[pa.Table], order: str) -> ChunkFile:
     return ChunkFile("", digest, size_bytes, rows, frames.moment(min(ends)), frames.moment(max(ends)))
 
 
+class _Form(Enum):
+    """How a column is stored; the value is its compression."""
+
+    TEXTS = "zstd"
+    DICTIONARY = "zstd of a dictionary"
+    PLANES = "zstd of byte planes"  # the first bytes of all numbers, then the second ones, and so on
+    REPEATS = "lz4"
+    NOISE = "none"
+
+
 def _options(table: pa.Table) -> dict[str, Any]:
-    """How each column is encoded: what repeats by dictionary, other numbers by byte planes, times by differences.
+    """How each column is encoded and compressed. What compression would hardly shorten costs no reader any time.
 
     No statistics on texts: they would hold raw values outside of the pages.
     """
     names = table.schema.names
-    coded, encoding = [], {}
-    for name, kind in zip(names, table.schema.types, strict=True):
-        if pa.types.is_dictionary(kind) or (pa.types.is_floating(kind) and _repeats(table[name])):
-            coded.append(name)
-        elif pa.types.is_floating(kind):
-            encoding[name] = "BYTE_STREAM_SPLIT"
-        elif pa.types.is_timestamp(kind):
-            encoding[name] = "DELTA_BINARY_PACKED"
-        elif name == "request_id":
-            encoding[name] = "DELTA_BYTE_ARRAY"  # ids that count upwards shrink to nearly nothing
+    forms = {name: _form(table[name], name) for name in names}
+    encoding = {name: "BYTE_STREAM_SPLIT" for name, form in forms.items() if form is _Form.PLANES}
+    encoding |= {field.name: "DELTA_BINARY_PACKED" for field in table.schema if pa.types.is_timestamp(field.type)}
+    encoding |= {name: "DELTA_BYTE_ARRAY" for name in names if name == "request_id"}  # ids that count upwards vanish
+    compression = {name: form.value.split(maxsplit=1)[0] for name, form in forms.items()}
     return {
-        "compression": "zstd",
-        "compression_level": COMPRESSION_LEVEL,
-        "use_dictionary": coded,
+        "compression": compression,
+        "compression_level": {name: COMPRESSION_LEVEL for name in names if compression[name] == "zstd"},
+        "use_dictionary": [name for name, form in forms.items() if form is _Form.DICTIONARY],
         "column_encoding": encoding,
         "write_page_checksum": True,
         "write_statistics": [name for name in _TIMES if name in names],
     }
 
 
-def _repeats(column: pa.ChunkedArray) -> bool:
-    """Whether so few different numbers occur that a dictionary of them is shorter; judged by a sample."""
+def _form(column: pa.ChunkedArray, name: str) -> _Form:
+    if pa.types.is_dictionary(column.type):
+        return _Form.DICTIONARY
+    if pa.types.is_floating(column.type):
+        return _form_of_numbers(column)
+    return _Form.NOISE if name in _HASHES else _Form.TEXTS
+
+
+def _form_of_numbers(column: pa.ChunkedArray) -> _Form:
+    """The shortest form, judged by a sample; one that is slow to read or to write has to be shorter by far."""
     step = max(1, len(column) // _SAMPLE_ROWS)
-    sample = (
-        frames.floats(column.take(pa.array(np.arange(0, len(column), step)))) if step > 1 else frames.floats(column)
-    )
-    return len(np.unique(sample)) * 2 <= len(sample)
+    some = column.take(pa.array(np.arange(0, len(column), step))) if step > 1 else column
+    sample = np.ascontiguousarray(frames.floats(some))
+    if _distinct(sample, is_whole=step == 1) <= _DICTIONARY_SHARE * min(len(column), ROW_GROUP_ROWS):
+        return _Form.DICTIONARY
+    as_it_is = sample.nbytes * _WORTH_SHARE
+    repeats = len(pa.Codec("lz4_raw").compress(sample.tobytes(), asbytes=True))
+    planes = sample.view(np.uint8).reshape(len(sample), -1).T.tobytes()
+    if len(pa.Codec("zstd", COMPRESSION_LEVEL).compress(planes, asbytes=True)) < min(as_it_is, _WORTH_SHARE * repeats):
+        return _Form.PLANES
+    return _Form.REPEATS if repeats < as_it_is else _Form.NOISE
+
+
+def _distinct(sample: NDArray[np.float64], *, is_whole: bool) -> float:
+    """How many different numbers a column holds, estimated from a sample: Chao (1984)."""
+    _, times = np.unique(sample, return_counts=True)
+    once, twice = int(np.count_nonzero(times == 1)), int(np.count_nonzero(times == 2))
+    return float(len(times) if is_whole else len(times) + once**2 / (2 * max(twice, 1)))
 
 
 def _verify(draft: Path, sha256: str, rows: int) -> None:

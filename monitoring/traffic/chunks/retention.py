@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef
 from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.queue import Lease
-from monitoring.models import Chunk, ChunkIds, ChunkProfile, HourProfile, Reference
+from monitoring.models import Chunk, ChunkIds, ChunkProfile, Erasure, HourProfile, Reference
 from monitoring.traffic import storage
 from monitoring.traffic.chunks import files
 
@@ -58,15 +58,23 @@ def expire_day(model_id: UUID, day: date | None, lease: Lease, now: datetime) ->
 
 def _take_up_restored() -> None:
     """Read chunks again that were damaged and whose files are whole by now."""
-    for chunk in Chunk.objects.filter(state=Chunk.State.DAMAGED)[:_AT_ONCE]:
+    for chunk in Chunk.objects.filter(state=Chunk.State.DAMAGED).select_related("model")[:_AT_ONCE]:
         if not files.is_whole(chunk):
             continue
         state = Chunk.State.LIVE if chunk.version_id else Chunk.State.PARKED
         try:
             with transaction.atomic():
                 Chunk.objects.filter(pk=chunk.pk, state=Chunk.State.DAMAGED).update(state=state)
+                _order_erasures(chunk)
         except IntegrityError:
             logger.exception("a live chunk holds the same", extra={"chunk": str(chunk.pk)})
+
+
+def _order_erasures(chunk: Chunk) -> None:
+    """What comes back may hold records of somebody who was forgotten meanwhile."""
+    team = chunk.model.team_id
+    for pk in Erasure.objects.filter(team=team).values_list("pk", flat=True):
+        queue.enqueue("monitoring.erase", str(pk), payload={"erasure": str(pk)}, queue=Job.Queue.MAINTAIN, team=team)
 
 
 def _delete_ids(now: datetime) -> None:

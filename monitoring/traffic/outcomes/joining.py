@@ -1,13 +1,11 @@
 """Predictions joined with their outcomes, day by day; a day is joined once per state of its books."""
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
-from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,20 +20,14 @@ from monitoring.stats.profile import LabelProfile, build_labels
 from monitoring.traffic import chunks, frames, rankings
 from monitoring.traffic.chunks import DamagedChunk
 from monitoring.traffic.chunks.profiling import decided_of, scores_of
+from monitoring.traffic.outcomes import matching
+from monitoring.traffic.outcomes.matching import Found, Told
 from monitoring.traffic.specs import ModelSpec, Task
 from registry.models import ModelVersion
 
 TRUTH = "truth"
-PART_ROWS = 250_000
-MEMORY = "250MB"
+PART_ROWS = 1_000_000  # outcomes held at once
 _READ = ("request_id", "id_hash", "predicted_at", "score", "prediction", "prediction_number", "fallback", "error")
-# Outcomes are numbered by the time of their observation: the last of a request is the one that counts.
-_JOIN = """
-WITH latest AS (SELECT {keys}, max(number) AS number FROM outcomes GROUP BY {keys})
-SELECT place, number FROM predictions JOIN latest USING ({keys}) ORDER BY place
-"""
-_BY_HASH, _BY_ID = ("id_hash",), ("id_hash", "request_id")
-_OUTCOME = ("request_id", "id_hash", "kind", "value_number", "value_text", "observed_at", "received_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +50,20 @@ class PinnedLabels:
 
 @dataclass(slots=True)
 class _Day:
-    """One day joined."""
+    """One day joined, or a part of it."""
 
     rows: int = 0
     labelled: int = 0
     delay_p95_s: float | None = None
     profile: LabelProfile | None = None
     damaged: list[str] = field(default_factory=list)
+
+    def add(self, part: "_Day") -> None:
+        """Count the rows of a part too."""
+        self.rows += part.rows
+        self.labelled += part.labelled
+        if part.profile is not None:
+            self.profile = self.profile.merge(part.profile) if self.profile else part.profile
 
 
 def label_profile(version: ModelVersion, start_day: date, end_day: date, signal: str = TRUTH) -> PinnedLabels:
@@ -138,23 +137,19 @@ def _joined(version: ModelVersion, on: date, signal: str, grid: Grid | None) -> 
     readable = [chunk for chunk in of_day if chunk.state == Chunk.State.LIVE]
     predictions = [chunk for chunk in readable if chunk.kind == Kind.PREDICTION]
     outcomes = [chunk for chunk in readable if chunk.kind == Kind.OUTCOME]
-    spec = ModelSpec.of(version.model)
-    parts = max(1, -(-sum(chunk.rows for chunk in predictions) // PART_ROWS))
+    join = _Join(signal, grid, ModelSpec.of(version.model))
+    parts = max(1, -(-sum(chunk.rows for chunk in outcomes) // PART_ROWS))
     day = _Day(damaged=[chunk.sha256 for chunk in of_day if chunk.state == Chunk.State.DAMAGED])
-    delays = []
+    delays_s: list[NDArray[np.float64]] = []
     for part in range(parts):
-        table = _read(predictions, _columns(grid), part, parts, day)
-        if table is None:
-            continue
-        found = _join(table, _read(outcomes, _OUTCOME, part, parts, day), signal)
-        labels = _labels(found, len(table), signal, spec)
-        day.rows += len(table)
-        day.labelled += int(labels.known.sum())
-        delays.append(_delays_s(found, table, labels))
-        if grid is not None and _is_counted(spec.task, signal):
-            more = _profile(table, labels, grid, spec)
-            day.profile = day.profile.merge(more) if day.profile else more
-    delay_s = np.concatenate(delays) if delays else np.zeros(0)
+        mine = _Mine(part, parts)
+        told = join.told(outcomes, mine, day.damaged)
+        for chunk in predictions:
+            with _noting(day.damaged):
+                found, more_s = join.count(chunk, told, mine)
+                day.add(found)
+                delays_s += more_s
+    delay_s = np.concatenate(delays_s) if delays_s else np.zeros(0)
     day.delay_p95_s = float(np.quantile(delay_s, 0.95)) if len(delay_s) else None
     return day
 
@@ -163,75 +158,87 @@ def _is_counted(task: str, signal: str) -> bool:
     return task != Task.RANKING or signal == TRUTH
 
 
-def _columns(grid: Grid | None) -> list[str]:
-    return [*_READ, *(frames.FEATURE + name for name in (grid.segments if grid else ()))]
+@contextmanager
+def _noting(damaged: list[str]) -> Iterator[None]:
+    """Pass over a chunk that cannot be read, and name it."""
+    try:
+        yield
+    except DamagedChunk as error:
+        if error.chunk.sha256 not in damaged:
+            damaged.append(error.chunk.sha256)
 
 
-def _read(stored: Sequence[Chunk], columns: Sequence[str], part: int, parts: int, day: _Day) -> pa.Table | None:
-    """The rows of one part of the day, by id hash; a chunk that cannot be read is named in the day."""
-    tables = []
-    for chunk in stored:
-        try:
-            with chunks.opened(chunk) as file:
-                present = [name for name in columns if name in set(file.schema_arrow.names)]
-                groups = (file.read_row_group(i, present, use_threads=False) for i in range(file.num_row_groups))
-                tables.append(pa.concat_tables(_counting(_mine(group, part, parts)) for group in groups))
-        except DamagedChunk:
-            if chunk.sha256 not in day.damaged:
-                day.damaged.append(chunk.sha256)
-    return frames.joined(tables) if tables else None
+@dataclass(frozen=True, slots=True)
+class _Mine:
+    """A share of the requests, by their hashes: a day with more outcomes than fit into memory is joined in parts."""
+
+    part: int
+    parts: int
+
+    def of(self, table: pa.Table) -> pa.Table:
+        """Those of the rows that belong to it."""
+        if self.parts == 1:
+            return table
+        return table.filter(pa.array((frames.hashes(table) >> np.uint64(32)) % np.uint64(self.parts) == self.part))
 
 
-def _mine(table: pa.Table, part: int, parts: int) -> pa.Table:
-    mine = (frames.hashes(table) >> np.uint64(32)) % np.uint64(parts) == part
-    return table if parts == 1 else table.filter(pa.array(mine))
+@dataclass(frozen=True, slots=True)
+class _Join:
+    """What is joined: a signal of a model, counted on a grid."""
+
+    signal: str
+    grid: Grid | None
+    model: ModelSpec
+
+    def told(self, outcomes: Sequence[Chunk], mine: _Mine, damaged: list[str]) -> Told:
+        """The outcomes of the signal."""
+        tables = [self._of_signal(frames.OUTCOME_SCHEMA.empty_table().select(matching.COLUMNS))]
+        for chunk in outcomes:
+            with _noting(damaged):
+                tables += [self._of_signal(mine.of(group)) for group in _groups(chunk, matching.COLUMNS)]
+        joined = frames.joined(tables)
+        columns = dict(zip(joined.column_names, joined.columns, strict=True))
+        del tables, joined
+        return Told.of(columns)
+
+    def _of_signal(self, outcomes: pa.Table) -> pa.Table:
+        kinds = frames.coded(outcomes["kind"])
+        is_wanted = np.isin(kinds.codes, [code for code, kind in enumerate(kinds.values) if kind == self.signal])
+        wanted = outcomes if is_wanted.all() else outcomes.filter(pa.array(is_wanted))
+        text = wanted["value_text"].dictionary_encode()
+        return wanted.set_column(wanted.column_names.index("value_text"), "value_text", text)
+
+    def count(self, chunk: Chunk, told: Told, mine: _Mine) -> tuple[_Day, list[NDArray[np.float64]]]:
+        """A chunk of predictions with their outcomes, and how long each of these took, in seconds."""
+        day, delays_s = _Day(), []
+        for group in _groups(chunk, [*_READ, *(frames.FEATURE + name for name in self._segments)]):
+            table = _counting(mine.of(group))
+            found = told.find(table)
+            labels = _labels(found, len(table), self.signal, self.model)
+            delay_s = (found.at_us - frames.micros(table["predicted_at"])[found.place]) / 1e6
+            delays_s.append(delay_s[labels.known[found.place]])
+            grid = self.grid if _is_counted(self.model.task, self.signal) else None
+            profile = _profile(table, labels, grid, self.model) if grid else None
+            day.add(_Day(len(table), int(labels.known.sum()), None, profile))
+        return day, delays_s
+
+    @property
+    def _segments(self) -> Iterable[str]:
+        return self.grid.segments if self.grid else ()
 
 
-def _counting(table: pa.Table) -> pa.Table:
-    """The predictions that count for performance; outcomes all do."""
-    if "fallback" not in table.column_names:
-        return table
-    return table.filter(pc.and_(pc.invert(table["fallback"]), pc.is_null(table["error"])))
+def _groups(chunk: Chunk, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """The rows of a chunk, one group after the other."""
+    with chunks.opened(chunk) as file:
+        present = [name for name in columns if name in set(file.schema_arrow.names)]
+        for i in range(file.num_row_groups):
+            yield file.read_row_group(i, present, use_threads=False)
 
 
-def _join(predictions: pa.Table, outcomes: pa.Table | None, signal: str) -> Mapping[str, pa.ChunkedArray]:
-    """The newest outcome of each prediction that has one. place: the prediction's row."""
-    if outcomes is None:
-        outcomes = frames.OUTCOME_SCHEMA.empty_table()
-    kinds = frames.coded(outcomes["kind"])
-    is_wanted = np.isin(kinds.codes, [code for code, kind in enumerate(kinds.values) if kind == signal])
-    held = (outcomes if is_wanted.all() else outcomes.filter(pa.array(is_wanted))).drop_columns("kind")
-    del outcomes
-    by_time = np.lexsort((frames.micros(held["received_at"]), frames.micros(held["observed_at"])))
-    places, numbers = _matched(predictions, held, by_time, _BY_HASH)
-    found = held.take(pa.array(by_time[numbers]))
-    if not pc.all(pc.equal(found["request_id"], predictions["request_id"].take(pa.array(places))), min_count=0).as_py():
-        places, numbers = _matched(predictions, held, by_time, _BY_ID)  # two ids share a hash: compare the ids
-        found = held.take(pa.array(by_time[numbers]))
-    return {
-        "place": pa.chunked_array([places]),
-        "number": found["value_number"],
-        "label": found["value_text"],
-        "at": found["observed_at"].cast(pa.int64()),
-    }
-
-
-def _matched(
-    predictions: pa.Table, outcomes: pa.Table, by_time: NDArray[np.int64], keys: tuple[str, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The rows of predictions with an outcome, and the number of its last one in the order of time."""
-    numbers = np.empty(len(by_time), dtype=np.int64)
-    numbers[by_time] = np.arange(len(by_time))
-    config: dict[str, Any] = {"memory_limit": MEMORY, "threads": "1", "temp_directory": tempfile.gettempdir()}
-    with duckdb.connect(":memory:", config=config) as connection:
-        connection.register("predictions", _numbered(predictions, keys, "place", np.arange(len(predictions))))
-        connection.register("outcomes", _numbered(outcomes, keys, "number", numbers))
-        found = connection.sql(_JOIN.format(keys=", ".join(keys))).to_arrow_table()
-    return found["place"].to_numpy(), found["number"].to_numpy()
-
-
-def _numbered(table: pa.Table, keys: tuple[str, ...], name: str, numbers: NDArray[np.int64]) -> pa.Table:
-    return table.select(keys).append_column(name, pa.array(numbers))
+def _counting(predictions: pa.Table) -> pa.Table:
+    """The predictions that count for performance: without fallback and error."""
+    is_counted = pc.and_(pc.invert(predictions["fallback"]), pc.is_null(predictions["error"]))
+    return predictions if pc.all(is_counted).as_py() else predictions.filter(is_counted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,21 +249,18 @@ class _Labels:
     known: NDArray[np.bool_]
 
 
-def _labels(found: Mapping[str, pa.ChunkedArray], rows: int, signal: str, model: ModelSpec) -> _Labels:
-    place = found["place"].to_numpy()
-    numbers, texts = frames.floats(found["number"]), frames.coded(found["label"])
+def _labels(found: Found, rows: int, signal: str, model: ModelSpec) -> _Labels:
     if model.task in {Task.MULTICLASS, Task.RANKING} and signal == TRUTH:
         codes = np.full(rows, -1, dtype=np.int32)
-        codes[place] = texts.codes
-        return _Labels(CodedColumn(codes, texts.values), codes >= 0)
-    if model.task == Task.BINARY:
-        numbers = _binary(numbers, texts, signal, model)
+        codes[found.place] = found.text.codes
+        return _Labels(CodedColumn(codes, found.text.values), codes >= 0)
     known = np.zeros(rows, dtype=bool)
     if model.task == Task.RANKING:
-        known[place] = True
+        known[found.place] = True
         return _Labels(np.full(rows, np.nan), known)
     labels = np.full(rows, np.nan)
-    labels[place] = numbers
+    is_binary = model.task == Task.BINARY
+    labels[found.place] = _binary(found.number, found.text, signal, model) if is_binary else found.number
     return _Labels(labels, ~np.isnan(labels))
 
 
@@ -266,12 +270,6 @@ def _binary(numbers: NDArray[np.float64], texts: CodedColumn, signal: str, model
     by_code = np.array([*(float(text == positive) for text in texts.values), np.nan])
     labels = by_code[texts.codes]
     return np.where(np.isnan(labels), numbers, labels)
-
-
-def _delays_s(found: Mapping[str, pa.ChunkedArray], table: pa.Table, labels: _Labels) -> NDArray[np.float64]:
-    place = found["place"].to_numpy()
-    seconds = (found["at"].to_numpy() - frames.micros(table["predicted_at"])[place]) / 1e6
-    return np.asarray(seconds[labels.known[place]], dtype=np.float64)
 
 
 def _profile(table: pa.Table, labels: _Labels, grid: Grid, model: ModelSpec) -> LabelProfile:

@@ -13,6 +13,7 @@ from monitoring.models import Chunk
 from monitoring.models.ingest_batch import Kind
 from monitoring.traffic import chunks, dedupe, frames, ledger, lookup
 from monitoring.traffic.batches import Batch, Prepared
+from monitoring.traffic.index import HashIndex
 from monitoring.traffic.ledger import Day, Draft
 from monitoring.traffic.specs import ModelSpec
 
@@ -48,7 +49,8 @@ def find(table: pa.Table, predictions: Iterable[Chunk], *, anywhere_else: bool =
 
     An outcome with a hint belongs to that day or a neighbour. anywhere_else: unless it is found there.
     """
-    sought, place = np.unique(frames.hashes(table), return_inverse=True)
+    sought = HashIndex(frames.hashes(table))
+    place = sought.find(frames.hashes(table))
     hints = frames.micros(table["predicted_at"])
     hinted_days = hints // frames.DAY_US
     near: dict[Day, Mask] = {}
@@ -58,7 +60,7 @@ def find(table: pa.Table, predictions: Iterable[Chunk], *, anywhere_else: bool =
         if version_id is None or on is None:
             continue  # parked outcomes are no predictions
         day = (version_id, on)
-        named = np.zeros(len(sought), dtype=bool)
+        named = np.zeros(len(table), dtype=bool)
         named[match.wanted] = True
         rows = named[place]
         in_reach = (hints == 0) | (np.abs(hinted_days - frames.as_day(on)) <= 1)

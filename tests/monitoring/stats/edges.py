@@ -190,6 +190,11 @@ def _chances(f: Any, s: Situation) -> Iterator[Any]:
     yield f(np.full(len(scores), 0.5), scores, 0.5)
 
 
+def _known(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Rows without a distance are NaN in a table of them."""
+    return {name: column[~np.isnan(column)] for name, column in columns.items()}
+
+
 def _arms(f: Any) -> list[Any]:
     arm = sys.modules[f.__module__].Arm
     return [arm(0, 0.0, 0.0), arm(1, 0.5, 0.0, 0), arm(4000, 0.1, 0.09, 400)]
@@ -316,6 +321,11 @@ CALLS: dict[str, Calls] = {
     "regression.from_counts": lambda f, s: iter([f(ErrorCounts.of(s.values, s.scores))]),
     "rowwise.stacked": lambda f, s: iter([f([*s.counted_on(s.values)])]),
     "rowwise.compare": lambda f, s: iter([f(*(side[None] for side in s.counted_on(USUAL)))]),
+    "rowwise.distances": lambda f, s: iter([_known(f(*(side[None] for side in s.counted_on(USUAL))))]),
+    "rowwise.cell_distances": lambda f, s: (
+        _known(f(*(side[None] for side in s.counted_on(reference)), [numeric_edges(reference)]))
+        for reference in (s.values, USUAL)
+    ),
     "twosample.ks": _counts,
     "twosample.ks_exact": _columns,
     "twosample.wasserstein": _wasserstein,

@@ -250,7 +250,7 @@ def drawn(rng, n, shares, accuracy, raters, missing=0.0):
     return np.stack([((answers == label) & kept).sum(axis=1) for label in range(len(shares))], axis=1)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("n", [60, 300])
 @pytest.mark.parametrize(
     ("shares", "accuracy", "raters", "missing"),
@@ -272,7 +272,7 @@ def test_intervals_of_many_raters_cover_what_they_promise(n, shares, accuracy, r
     assert (covered / 2000 <= 0.97).all()
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("n", "share", "sensitivity", "specificity"),
     [

@@ -233,7 +233,7 @@ def test_shares_outside_0_and_1_are_refused(call):
         discordant_accuracy(*call)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "d", "q"), [(1000, 0.05, 0.7), (5000, 0.04, 0.9), (2000, 0.2, 0.5), (2000, 0.1, 0.3)])
 def test_the_interval_of_the_change_covers_what_it_promises(n, d, q):
     rng = np.random.default_rng(n)
@@ -248,7 +248,7 @@ def test_the_interval_of_the_change_covers_what_it_promises(n, d, q):
     assert all(0.93 <= share / 3000 <= 0.97 for share in covered.values())
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "noise"), [(300, 0.02), (1000, 0.2)])
 def test_the_interval_of_the_score_gap_covers_what_it_promises(n, noise):
     rng = np.random.default_rng(n)
@@ -269,7 +269,7 @@ def scored(rng, n, noise):
     return [1 / (1 + np.exp(-(logit + shift))) for shift in (0, rng.normal(0, noise, n))]
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_interval_of_ranking_disagreement_covers_what_it_promises():
     rng = np.random.default_rng(4)
     covered = 0

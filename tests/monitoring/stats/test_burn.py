@@ -55,13 +55,24 @@ def test_what_is_expected_adds_up_to_the_budget(history, length, budget):
     assert found.sum() == pytest.approx(budget, rel=1e-9, abs=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("hourly", "length", "budget"),
-    [([-1.0], 10, 1.0), ([np.nan], 10, 1.0), ([1.0], 0, 1.0), ([1.0], 10, -1.0), ([1.0], 10, np.inf)],
-)
-def test_wrong_amounts_are_refused(hourly, length, budget):
+@pytest.mark.parametrize("odd", [-1.0, np.nan, np.inf])
+def test_amounts_that_cannot_be_are_left_out_of_the_profile(odd):
+    history = np.resize(WEEK, 672)
+    history[:WEEK_H] = odd
+    never = np.resize(WEEK, 672)
+    never[5::WEEK_H] = odd
+
+    found, filled = expected(history, 672, WEEK_H, WEEK.sum()), expected(never, 672, WEEK_H, 1.0)
+
+    assert found == pytest.approx(WEEK)
+    assert filled[5] == pytest.approx(np.mean(filled))
+    assert expected(np.full(672, odd), 672, 10, 5.0) == pytest.approx(np.full(10, 0.5))
+
+
+@pytest.mark.parametrize(("length", "budget"), [(0, 1.0), (10, -1.0), (10, np.inf), (10, np.nan)])
+def test_a_month_without_hours_or_budget_is_refused(length, budget):
     with pytest.raises(ValueError, match="at least"):
-        expected(np.array(hourly), 0, length, budget)
+        expected(WEEK, 0, length, budget)
 
 
 def test_burn_is_spend_over_what_is_expected_of_the_same_hours():
@@ -77,6 +88,8 @@ def test_burn_says_why_it_is_not_known():
     assert burn(ones, np.zeros(3), 2).reason == Reason.zero_denominator
     assert burn(np.array([np.inf]), np.ones(1), 1).reason == Reason.not_finite
     assert burn(np.array([np.nan]), np.ones(1), 1).reason == Reason.not_finite
+    assert burn(np.ones(1), np.array([np.inf]), 1).reason == Reason.not_finite
+    assert burn(np.full(2, 1.7e308), np.ones(2), 2).reason == Reason.not_finite
 
 
 def test_wrong_calls_are_refused():
@@ -126,12 +139,12 @@ def alarms(spend, due):
     return [burning(spend[:hour], due[:hour]) for hour in range(1, MONTH_H + 1)]
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_sixty_healthy_months_do_not_burn():
     assert [seed for seed in range(60) if any(alarms(*month(seed)))] == []
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(
     ("factor", "severities", "within_h"),
     [(3.0, {"critical"}, 6), (1.5, {"critical", "warning"}, 24), (1.2, {"critical", "warning", "info"}, 72)],

@@ -154,7 +154,7 @@ def found_onset(x, centre, scale):
         start += found.alarm + 1
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("correlation", "required"), [(0.0, 0.88), (0.6, 0.73)], ids=["white", "AR(1) 0.6"])
 def test_the_onset_is_right_within_six_hours(correlation, required):
     rng = np.random.default_rng(8)

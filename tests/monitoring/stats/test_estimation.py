@@ -214,7 +214,7 @@ def test_an_error_model_sees_harder_inputs():
     assert model.skill > 0.1
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_interval_knows_how_well_the_errors_are_learnt():
     columns = rows_with_errors(20, 20, 1.5)[0]
     models = [fit_errors(*rows_with_errors(600, seed)) for seed in range(40)]

@@ -164,7 +164,7 @@ def months(seed, days):
     return 100 * np.resize(week, days) * level * rng.lognormal(-0.005, 0.1, days)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("day", "error"), [(3, 0.05), (10, 0.04), (20, 0.025)])
 def test_a_month_is_foreseen_and_its_band_holds(day, error):
     errors, covered, backtests = [], 0, []
@@ -182,7 +182,7 @@ def test_a_month_is_foreseen_and_its_band_holds(day, error):
     assert np.mean(backtests) == pytest.approx(covered / 150, abs=0.1)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("headroom", [0.95, 1.0, 1.05])
 def test_the_probability_to_exceed_a_budget_is_what_happens(headroom):
     said, happened = [], []

@@ -218,24 +218,24 @@ def outcomes(rng, p_c, p_t, margin, runs):
     return failed / runs, passed / runs
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize("p", [0.1, 0.01])
 def test_without_an_effect_hardly_any_guardrail_fails_at_any_look(p):
     assert outcomes(np.random.default_rng(1), p, p, 0.02, 1000)[0] <= 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_a_fifth_less_is_found():
     assert outcomes(np.random.default_rng(2), 0.1, 0.08, 0.02, 300)[0] >= 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("p", "margin"), [(0.1, 0.02), (0.05, 0.01)])
 def test_an_effect_of_just_the_margin_hardly_ever_passes(p, margin):
     assert outcomes(np.random.default_rng(3), p, p - margin, margin, 1000)[1] <= 0.05
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_a_two_sided_sequence_holds_the_truth_at_all_looks():
     rng = np.random.default_rng(4)
     n = np.arange(1, LOOKS + 1) * PER_LOOK
@@ -250,7 +250,7 @@ def test_a_two_sided_sequence_holds_the_truth_at_all_looks():
     assert held / 1000 >= 0.95
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_the_split_is_held_at_any_of_200_looks_in_at_most_one_in_a_hundred_fair_tests():
     rng = np.random.default_rng(5)
     held = by_p = 0
@@ -264,7 +264,7 @@ def test_the_split_is_held_at_any_of_200_looks_in_at_most_one_in_a_hundred_fair_
     assert by_p / 200 > 0.05  # why the p-value is only shown
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_an_uneven_split_is_held():
     rng = np.random.default_rng(6)
 

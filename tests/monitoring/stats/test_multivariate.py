@@ -141,7 +141,7 @@ def test_tables_of_other_features_are_refused(shapes):
         domain_auc(*map(np.zeros, shapes), seed=0)
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "k"), [(300, 4), (1500, 4), (600, 8)])
 def test_without_drift_the_area_is_near_one_half_and_never_noted(n, k):
     found = [domain_auc(normal((1, seed), n, k), normal((2, seed), n, k), seed).value for seed in range(40)]
@@ -150,7 +150,7 @@ def test_without_drift_the_area_is_near_one_half_and_never_noted(n, k):
     assert max(found) < NOTE
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_dependence_is_found_in_every_draw():
     found = [domain_auc(normal((1, s), 600), normal((2, s), 600, correlation=0.8), s).value for s in range(40)]
 

@@ -131,6 +131,7 @@ def test_counts_that_are_no_share_are_refused():
 
 def test_odd_numbers_are_no_volume_and_no_gap():
     assert volume(np.nan, [1.0] * 5).reason == Reason.not_finite
+    assert volume(1e308, [-1e308] * 5).reason == Reason.not_finite
     assert volume(100, [np.nan, 100, 100, 100, np.inf]).reason == Reason.too_few
     assert volume(100, [np.nan, 100, 100, 100, 100]).verdict == Verdict.ok
     assert freshness(np.nan, [1.0]) == freshness(1.0, [np.nan]) == Verdict.insufficient

@@ -234,7 +234,7 @@ def test_shown_lists_and_relevances_of_one_length_are_needed():
         RankCounts.of([["a"]], [])
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("n", "chance"), [(100, 0.5), (300, 0.1)])
 def test_the_interval_over_queries_covers_what_it_promises(n, chance):
     rng = np.random.default_rng(n)

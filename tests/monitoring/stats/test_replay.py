@@ -333,13 +333,13 @@ def test_infinite_values_are_mismatches_without_a_pattern():
     assert replay(np.where(some(0, 0.1), np.inf, online), offline).pattern == Pattern.mixed
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 @pytest.mark.parametrize(("plant", "pattern"), PLANTED, ids=[plant.__name__[3:] for plant, _ in PLANTED])
 def test_planted_patterns_are_named_in_nearly_every_draw(plant, pattern):
     assert sum(replay(*plant(seed)).pattern == pattern for seed in range(1, 101)) >= 99
 
 
-@pytest.mark.slow
+@pytest.mark.simulation
 def test_clean_features_are_ok():
     fine = 0
 

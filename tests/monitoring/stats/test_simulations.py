@@ -25,7 +25,7 @@ from monitoring.stats.quantiles import quantile
 from monitoring.stats.regression import errors
 from monitoring.stats.results import Confusion, Verdict
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.simulation
 
 BINS = 10
 

@@ -12,7 +12,7 @@ from monitoring.stats.profile import ScoreCounts
 from monitoring.stats.results import Confusion
 from monitoring.stats.value import per_decision, snap, sweep, uplift, uplift_of_rows
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.simulation
 
 MATRIX = [[0, -5], [-20, 10]]
 

@@ -86,17 +86,38 @@ class TestFiles:
         assert (file.rows, file.last_at - file.first_at) == (10, timedelta(seconds=9))
         assert file.size_bytes == (folder / file.path).stat().st_size
 
-    def test_what_repeats_is_stored_by_dictionary_and_other_numbers_by_planes(self, folder: Path) -> None:
+    @pytest.mark.parametrize(
+        ("name", "encoding", "compression"),
+        [
+            ("noise", "PLAIN", "UNCOMPRESSED"),
+            ("few", "RLE_DICTIONARY", "ZSTD"),
+            ("rounded", "PLAIN", "LZ4"),
+            ("mostly null", "PLAIN", "LZ4"),
+            ("whole", "BYTE_STREAM_SPLIT", "ZSTD"),
+            ("predicted_at", "DELTA_BINARY_PACKED", "ZSTD"),
+            ("request_id", "DELTA_BYTE_ARRAY", "ZSTD"),
+            ("id_hash", "PLAIN", "UNCOMPRESSED"),
+        ],
+    )
+    def test_each_column_has_the_form_that_suits_it(
+        self, folder: Path, name: str, encoding: str, compression: str
+    ) -> None:
         rng = np.random.default_rng(1)
-        columns = {"fine": rng.normal(size=9000), "coarse": rng.integers(0, 50, size=9000).astype(float)}
+        noise = rng.normal(size=9000)
+        columns = {
+            "noise": noise,
+            "few": rng.integers(0, 50, size=9000).astype(float),
+            "rounded": noise.round(3),
+            "mostly null": np.where(rng.random(9000) < 0.6, np.nan, noise),
+            "whole": rng.integers(0, 2**30, size=9000).astype(float),
+        }
 
         file = chunks.write([frame(9000, **columns)], "a", order="predicted_at")
 
         group = pq.ParquetFile(folder / file.path).metadata.row_group(0)
-        encodings = {group.column(i).path_in_schema: group.column(i).encodings for i in range(group.num_columns)}
-        assert "BYTE_STREAM_SPLIT" in encodings["fine"]
-        assert "RLE_DICTIONARY" in encodings["coarse"]
-        assert "DELTA_BINARY_PACKED" in encodings["predicted_at"]
+        column = next(group.column(i) for i in range(group.num_columns) if group.column(i).path_in_schema == name)
+        assert encoding in column.encodings
+        assert column.compression == compression
 
     def test_texts_have_no_statistics(self, folder: Path) -> None:
         file = chunks.write([frame()], "a", order="predicted_at")

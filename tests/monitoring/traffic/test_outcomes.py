@@ -16,6 +16,7 @@ from monitoring.models import Chunk, DayManifest, LabelProfile, VersionTraffic
 from monitoring.stats.grid import FeatureSpec, freeze
 from monitoring.traffic import chunks, frames, outcomes, rankings
 from monitoring.traffic.outcomes import joining, parked
+from monitoring.traffic.outcomes.matching import Told
 from registry.models import ModelVersion
 from tests.builders import DAY, Outcome, Prediction, day_of, lease, make_credit_version, report, send
 from tests.factories import make_model, make_version
@@ -537,24 +538,21 @@ class TestLabelProfile:
     def test_two_requests_with_one_hash_keep_their_own_outcomes(self, told: list[str]) -> None:
         same = {"id_hash": pa.array([7, 7], pa.uint64())}
         predictions = pa.table({"request_id": ["a", "b"]} | same)
-        times = pa.array(range(len(told)), pa.int64()).cast(frames.TIME)
+        times = pa.chunked_array([pa.array(range(len(told)), pa.int64()).cast(frames.TIME)])
         given = {
-            "request_id": told,
-            "kind": ["truth"] * len(told),
-            "value_number": [float(number) for number in range(len(told))],
+            "request_id": pa.chunked_array([told]),
+            "id_hash": pa.chunked_array([pa.array([7] * len(told), pa.uint64())]),
+            "value_number": pa.chunked_array([[float(number) for number in range(len(told))]]),
+            "value_text": pa.chunked_array([pa.nulls(len(told), pa.string())]),
             "observed_at": times,
             "received_at": times,
-            "id_hash": pa.array([7] * len(told), pa.uint64()),
         }
-        names = frames.OUTCOME_SCHEMA.names
-        columns = [given.get(name, pa.nulls(len(told), frames.OUTCOME_SCHEMA.field(name).type)) for name in names]
-        reported = pa.table(columns, names=names)
 
-        found = joining._join(predictions, reported, "truth")
+        found = Told.of(given).find(predictions)
 
         newest = {one: float(number) for number, one in enumerate(told)}
-        ids = [predictions["request_id"][place].as_py() for place in found["place"].to_pylist()]
-        assert dict(zip(ids, found["number"].to_pylist(), strict=True)) == newest
+        ids = [predictions["request_id"][int(place)].as_py() for place in found.place]
+        assert dict(zip(ids, found.number.tolist(), strict=True)) == newest
 
     def test_damage_is_told_and_not_kept(self, version: ModelVersion, folder: Path) -> None:
         give_grid(version)

@@ -2,12 +2,13 @@
 
 import hashlib
 import zlib
+from typing import Any
 
 import msgspec
 import pytest
 
 from monitoring.traffic import payload
-from monitoring.traffic.payload import DamagedPayload, Group
+from monitoring.traffic.payload import DamagedPayload, Group, Unpacked
 
 
 def _predictions(rows: int = 3) -> Group:
@@ -27,14 +28,26 @@ def _predictions(rows: int = 3) -> Group:
     )
 
 
+def _columns(group: Unpacked) -> dict[str, list[Any]]:
+    return {name: _plain(group.column(name)) for name in group.columns}
+
+
+def _features(group: Unpacked) -> dict[str, list[Any]]:
+    return {name: payload.listed(column, group.rows) for name, column in group.features.items()}
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    return [bytes(value) if isinstance(value, list) else value for value in values]  # a hash, as its bytes
+
+
 def test_what_is_encoded_is_decoded():
     groups = [_predictions(), _predictions(rows=1)]
 
     decoded = payload.decode(payload.encode(groups))
 
     assert [group.version_id for group in decoded] == [group.version_id for group in groups]
-    assert decoded[0].columns == {name: column for name, column in groups[0].columns.items() if name != "fallback"}
-    assert decoded[0].features == groups[0].features
+    assert _columns(decoded[0]) == {name: column for name, column in groups[0].columns.items() if name != "fallback"}
+    assert _features(decoded[0]) == groups[0].features
     assert decoded[0].surprises == {"null": {"income": 1}}
 
 
@@ -61,7 +74,7 @@ def test_a_constant_column_costs_one_value():
     )
 
     assert len(payload.encode([few])) < len(payload.encode([many]))
-    assert payload.decode(payload.encode([few]))[0].features == few.features
+    assert _features(payload.decode(payload.encode([few]))[0]) == few.features
 
 
 @pytest.mark.parametrize("cut", [0, 1, 10, -1], ids=["empty", "one byte", "head", "tail cut"])
@@ -102,8 +115,30 @@ def test_numbers_that_do_not_compress_come_back_exactly():
     decoded = payload.decode(payload.encode(groups))
 
     for before, after in zip(groups, decoded, strict=True):
-        assert after.features == before.features
-        assert {name: after.columns[name] for name in after.columns} == {n: before.columns[n] for n in after.columns}
+        assert _features(after) == before.features
+        assert _columns(after) == {name: before.columns[name] for name in after.columns}
+
+
+def test_numbers_that_do_not_compress_are_handed_out_uncopied():
+    [group] = payload.decode(payload.encode([_noisy()]))
+
+    score, digests = group.columns["score"], group.columns["content_hash"]
+    assert isinstance(score, memoryview)
+    assert isinstance(digests, memoryview)
+    assert (score.format, len(score)) == ("d", 200)
+    assert digests.shape == (200, 16)
+    assert isinstance(group.columns["latency_ms"], list)  # a null is among them
+
+
+def test_lacking_numbers_are_noticed():
+    outer = msgspec.msgpack.decode(payload.encode([_noisy()]))
+    short = outer[1][:-8]
+    document = msgspec.msgpack.decode(zlib.decompress(outer[2]))
+    document["dense_crc"] = zlib.crc32(short)
+    blob = msgspec.msgpack.encode([outer[0], short, zlib.compress(msgspec.msgpack.encode(document))])
+
+    with pytest.raises(DamagedPayload, match="lacks numbers"):
+        payload.decode(blob)
 
 
 def test_one_altered_bit_anywhere_is_noticed_or_harmless():
