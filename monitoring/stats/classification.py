@@ -13,7 +13,7 @@ from monitoring.stats.calibration import cell_scores
 from monitoring.stats.confusions import confusion, per_class, rates, rates_exact
 from monitoring.stats.intervals import auc_interval, delong, mean_interval
 from monitoring.stats.profile import ScoreCounts
-from monitoring.stats.profile.scores import losses
+from monitoring.stats.profile.scores import PARTS, losses
 from monitoring.stats.results import Estimate, Reason
 
 __all__ = [
@@ -36,14 +36,28 @@ _TINY = 1e-300
 
 
 def auc(counts: ScoreCounts) -> Estimate:
-    """Return the area under the ROC curve with DeLong's interval; ties within a score cell count half.
+    """Return the area under the ROC curve with DeLong's interval; ties count half.
+
+    Of two rows in one cell the counts do not tell which is higher, but on the whole where either class stands in it:
+    that is Hajek's projection of the pairs (Annals of Mathematical Statistics 39, 1968). Where `places` are not
+    counted such a pair counts half; `auc_resolution` says how far off that may be.
 
     One class only: `one_class`.
 
     >>> auc(ScoreCounts.of(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))).value
     0.75
     """
-    return _auc(counts.negatives, counts.positives)
+    return _auc(counts.negatives, counts.positives, _lead(counts))
+
+
+def _lead(counts: ScoreCounts) -> float:
+    """Return by how much positives lead negatives inside of cells, as a share of all pairs."""
+    both = (counts.negatives > 0) & (counts.positives > 0)
+    if counts.places is None or not both.any():
+        return 0.0
+    n0, n1 = counts.negatives[both].astype(np.float64), counts.positives[both].astype(np.float64)
+    ahead = (counts.places[1, both] / n1 - counts.places[0, both] / n0) / PARTS
+    return float((n0 * n1 * np.clip(ahead, -0.5, 0.5)).sum()) / (float(counts.n_negative) * counts.n_positive)
 
 
 def auc_resolution(counts: ScoreCounts) -> float | None:
@@ -51,16 +65,17 @@ def auc_resolution(counts: ScoreCounts) -> float | None:
 
     Cells do not tell the order of the rows inside of them. In random order the pairs of p positives and m
     negatives that stand right have variance p m (p + m + 1) / 12 (Mann and Whitney, 1947) around the half that
-    counts. It shrinks with the rows, as the interval does, and is a small part of it.
+    counts; once it is known how far both classes stand in the cell, p m / 12.
 
-    >>> auc_resolution(ScoreCounts.of(np.array([0.0, 1.0]), np.array([0.5, 0.5])))
-    0.5
+    >>> round(auc_resolution(ScoreCounts.of(np.array([0.0, 1.0]), np.array([0.5, 0.5]))), 3)
+    0.289
     """
     negatives, positives = counts.negatives.astype(np.float64), counts.positives.astype(np.float64)
     pairs = negatives.sum() * positives.sum()
     if not pairs:
         return None
-    return float(np.sqrt((negatives * positives * (negatives + positives + 1)).sum() / 12) / pairs)
+    rows = 1.0 if counts.places is not None else negatives + positives + 1
+    return float(np.sqrt((negatives * positives * rows).sum() / 12) / pairs)
 
 
 def auc_exact(labels: FloatArray, scores: FloatArray, weights: FloatArray | None = None) -> Estimate:
@@ -81,12 +96,13 @@ def auc_exact(labels: FloatArray, scores: FloatArray, weights: FloatArray | None
     return replace(_auc(negatives * share, positives * share), n=len(rows.labels))
 
 
-def _auc(negatives: FloatArray | IntArray, positives: FloatArray | IntArray) -> Estimate:
+def _auc(negatives: FloatArray | IntArray, positives: FloatArray | IntArray, lead: float = 0.0) -> Estimate:
     n0, n1 = float(negatives.sum()), float(positives.sum())
     n = n0 + n1
     if not (n0 and n1):
         return Estimate(None, n=round(n), n_eff=n, method="delong", reason=_class_reason(n))
-    area, se = delong(negatives, positives)
+    by_cell, se = delong(negatives, positives)
+    area = min(max(by_cell + lead, 0.0), 1.0)  # but for rounding it is inside
     low, high = auc_interval(area, se, n1, n0)
     return Estimate(area, low, high, n=round(n), n_eff=n, method="delong")
 

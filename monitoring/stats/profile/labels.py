@@ -70,7 +70,8 @@ class LabelProfile:
         if self.task == "regression":
             arrays = merge_errors(self.arrays, other.arrays)
         else:
-            arrays = {name: array + other.arrays[name] for name, array in self.arrays.items()}
+            shared = self.arrays.keys() & other.arrays.keys()  # a profile of before may lack what is counted now
+            arrays = {name: array + other.arrays[name] for name, array in self.arrays.items() if name in shared}
         labelled = self.n_labelled + other.n_labelled
         return LabelProfile(self.grid, self.task, self.rows + other.rows, labelled, arrays)
 

@@ -1,5 +1,7 @@
 """Classifier metrics: golden values, scikit-learn as oracle, what is undefined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -20,6 +22,7 @@ from monitoring.stats.classification import (
     n_effective,
     rates,
 )
+from monitoring.stats.grid import SCORE_EDGES
 from monitoring.stats.profile import ScoreCounts
 from monitoring.stats.results import Confusion, Reason
 
@@ -71,20 +74,28 @@ def test_counting_in_cells_costs_less_than_promised(base_rate):
     assert log_loss(counts).value == pytest.approx(metrics.log_loss(labels, scores), abs=1e-9)
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_of_a_common_event_the_area_of_cells_is_that_of_rows_to_a_hundred_thousandth(seed):
-    labels, scores = rated(0.32, 20_000, seed)
+@pytest.mark.slow
+@pytest.mark.parametrize("base_rate", [0.32, 0.007, 0.0007])
+def test_the_area_of_cells_is_that_of_rows_to_a_hundred_thousandth(base_rate):
+    missed = []
+    for seed in range(8):
+        labels, scores = rated(base_rate, 200_000, seed)
+        counts = ScoreCounts.of(labels, scores)
+        missed.append(auc(counts).value - metrics.roc_auc_score(labels, scores))
 
-    assert auc(ScoreCounts.of(labels, scores)).value == pytest.approx(metrics.roc_auc_score(labels, scores), abs=1e-5)
+    assert np.abs(missed).max() < 1e-5
+    assert np.abs(missed).max() < 4 * auc_resolution(counts)
 
 
 @pytest.mark.slow
-def test_at_any_rate_the_area_of_cells_misses_that_of_rows_as_its_resolution_says():
+@pytest.mark.parametrize("has_places", [True, False])
+def test_the_area_of_cells_misses_that_of_rows_as_its_resolution_says(has_places):
     missed = []
     for base_rate in (0.32, 0.007, 0.0007):
         for seed in range(8):
             labels, scores = rated(base_rate, 100_000, seed)
             counts = ScoreCounts.of(labels, scores)
+            counts = counts if has_places else replace(counts, places=None)
             area, resolution = auc(counts), auc_resolution(counts)
 
             missed.append((area.value - metrics.roc_auc_score(labels, scores)) / resolution)
@@ -92,6 +103,25 @@ def test_at_any_rate_the_area_of_cells_misses_that_of_rows_as_its_resolution_say
 
     assert np.abs(missed).max() < 4
     assert 0.7 < np.std(missed) < 1.4
+
+
+def test_where_rows_stand_in_their_cell_tells_which_are_ahead():
+    low, high = SCORE_EDGES[2000:2002] @ [[0.9, 0.1], [0.1, 0.9]]
+    told = ScoreCounts.of(np.array([0.0, 1.0]), np.array([low, high]))
+
+    assert auc(told).value == 1
+    assert auc(replace(told, places=None)).value == 0.5
+    assert auc(ScoreCounts.of(np.array([1.0, 0.0]), np.array([low, high]))).value == 0
+
+
+def test_half_ahead_in_a_cell_is_half_of_what_the_cell_hides():
+    middle, high = SCORE_EDGES[2000:2002] @ [[0.5, 0.25], [0.5, 0.75]]
+    labels, scores = np.array([0.0, 0, 1, 1]), np.array([middle, middle, high, high])
+
+    counts = ScoreCounts.of(labels, scores)
+
+    assert auc(counts).value == pytest.approx(0.75, abs=0.005)
+    assert auc(ScoreCounts.of(labels, np.full(4, high))).value == 0.5
 
 
 def test_cells_of_one_class_have_no_resolution():

@@ -1,11 +1,13 @@
 """Label profiles: predictions joined with outcomes, by population."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from monitoring.stats.classification import auc, rates
 from monitoring.stats.columns import CodedColumn
-from monitoring.stats.grid import FeatureSpec, freeze
+from monitoring.stats.grid import FeatureSpec, freeze, score_place
 from monitoring.stats.profile import ErrorCounts, LabelProfile, ScoreCounts, build_labels
 from monitoring.stats.ranking import in_order, ndcg, over_queries
 from monitoring.stats.regression import from_counts
@@ -201,6 +203,27 @@ def test_without_decisions_or_scores_there_are_none():
     profile = build_labels(None, None, LABEL, {}, GRID, "binary")
 
     assert (profile.n_labelled, profile.confusion().n) == (0, 0)
+
+
+def test_places_are_counted_as_the_scores_stand_in_their_cells():
+    counts = ScoreCounts.of(np.array([0.0, 1.0, 1.0, np.nan]), np.array([0.5, 0.6, 0.6, 0.7]))
+
+    place = score_place(np.array([0.5, 0.6]))
+    sums = counts.places.sum(axis=1)
+    assert sums.tolist() == [int(place[0] % 1 * 256), 2 * int(place[1] % 1 * 256)]
+    assert counted("binary").scores("region", "EU").places is None
+
+
+def test_a_profile_from_before_places_were_counted_is_read_and_merged():
+    today = counted("binary")
+    old = replace(today, arrays={name: array for name, array in today.arrays.items() if name != "places"})
+
+    read = LabelProfile.loads(old.dumps(), GRID)
+
+    for merged in (read.merge(today), today.merge(read)):
+        assert merged.scores().places is None
+        assert merged.scores().n == 2 * today.scores().n
+    assert auc(read.scores()).value == pytest.approx(auc(today.scores()).value, abs=0.01)
 
 
 def test_an_unknown_segment_is_a_key_error():
