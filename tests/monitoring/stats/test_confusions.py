@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from sklearn import metrics
 
 from monitoring.stats.confusions import confusion, per_class, rates, rates_exact
 from monitoring.stats.intervals import wilson
 from monitoring.stats.results import Confusion, Reason
+
+pytestmark = pytest.mark.slow
 
 LABELS = [0, 1, 2]
 pairs = st.lists(
@@ -22,6 +24,7 @@ def close(estimate, oracle):
     return estimate.value == pytest.approx(oracle, abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(pairs)
 def test_scikit_learn_agrees_with_weights(drawn):
     true, decided, w = (np.array(side) for side in zip(*drawn, strict=True))
@@ -37,6 +40,7 @@ def test_scikit_learn_agrees_with_weights(drawn):
         assert close(found["kappa"], metrics.cohen_kappa_score(true, decided, sample_weight=w))
 
 
+@settings(max_examples=40)
 @given(pairs)
 def test_scikit_learn_agrees_on_two_labels_with_weights(drawn):
     true, decided, w = (np.array(side) for side in zip(*drawn, strict=True))
@@ -51,6 +55,7 @@ def test_scikit_learn_agrees_on_two_labels_with_weights(drawn):
     assert close(found["f1"], metrics.f1_score(true, decided, sample_weight=w))
 
 
+@settings(max_examples=40)
 @given(pairs)
 def test_scikit_learn_agrees_on_every_class(drawn):
     true, decided, _ = (np.array(side) for side in zip(*drawn, strict=True))
