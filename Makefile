@@ -4,13 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: run test test-faults test-browser check fix bench demo clean
+.PHONY: run test test-simulations test-faults test-browser check fix bench demo clean
 
 run: $(VENV)/.run .env  ## install, migrate, load the demo, serve web + workers on SQLite
 	$(RUN) manage.py portal --demo
 
 test: $(VENV)/.dev  ## the whole suite; DATABASE_URL and REDIS_URL choose the services
-	$(RUN) -m pytest -n auto -m "not fault and not browser" $(PYTEST_ARGS)
+	$(RUN) -m pytest -n auto -m "not fault and not browser and not simulation" $(PYTEST_ARGS)
+
+test-simulations: $(VENV)/.dev  ## what statistics promise about noise and coverage, by seeded draws
+	$(RUN) -m pytest -n 2 -m simulation tests/monitoring/stats $(PYTEST_ARGS)
 
 test-faults: $(VENV)/.dev  ## real processes, killed on purpose
 	$(RUN) -m pytest -n 2 -m fault $(PYTEST_ARGS)

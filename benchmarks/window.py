@@ -31,7 +31,8 @@ def lines() -> Lines:
 
 def _line(kind: str, segment: str, run: dict[str, float]) -> Line:
     detail = (
-        f"{run['measurements']:.0f} measurements, {run['queries']:.0f} queries, slowest {seconds(run['slowest_s'])}"
+        f"{run['measurements']:.0f} measurements, {run['queries']:.0f} queries with two open alerts, "
+        f"slowest {seconds(run['slowest_s'])}"
     )
     where = f"{kind}, {'one dimension of segments' if segment else 'no segments'}"
     promise = at_most(run["median_s"] * 1e3, 100, " ms") if not segment else None

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from mlops_portal import searching
@@ -35,9 +35,19 @@ def fleet(request: HtmxRequest) -> HttpResponse:
         "tallies": [(verdict.value, tally[verdict]) for verdict in WORST_FIRST if tally[verdict]],
         "team_options": teams if len(teams) > 1 else [],
         "legend": VERDICTS.values(),
-        "may_register": Team.objects.visible_to(request.user).exists(),
+        "may_register": bool(rows) or Team.objects.visible_to(request.user).exists(),
     }
     return render_page(request, "portal/fleet.html", context, partials={"fleet-rows", "todo"})
+
+
+@require_safe
+@login_required
+def progress(request: HtmxRequest) -> HttpResponse:
+    found = reports.progress(request.user)
+    response = render(request, "portal/_progress.html", {"progress": found})
+    if found:
+        response["HX-Trigger"] = "measured"  # what the page shows of models may have moved
+    return response
 
 
 def _waiting(todo: Sequence[Todo]) -> dict[str, object]:

@@ -72,6 +72,19 @@ def prepare() -> None:
         call_command("collectstatic", interactive=False, verbosity=0)
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A command that runs once beside the portal, as soon as that answers. ended: told the exit code."""
+
+    command: Sequence[str]
+    ended: Callable[[int], None]
+
+
+def demo_command() -> Sequence[str]:
+    """The command that loads the demo beside the workers, and ends with this process."""
+    return [sys.executable, "manage.py", "demo", "--load-only", f"--child-of={os.getpid()}"]
+
+
 class Portal:
     """The web server and the embedded workers, as children that end when this process does."""
 
@@ -81,6 +94,8 @@ class Portal:
         self._web = Child(self._web_command)
         self._supervisor = Supervisor(workers)
         self._stop = threading.Event()
+        self._errand: Child | None = None
+        self.errand: Errand | None = None
 
     def run(self, ready: Callable[[], None]) -> None:
         """Serve until SIGTERM or Ctrl-C, then stop all children; calls `ready` once the address answers.
@@ -99,11 +114,15 @@ class Portal:
             self._wait_until_it_answers()
             if not self._stop.is_set():
                 ready()
+                self._set_out()
             while not self._stop.wait(TICK_S):
                 self._supervisor.tend()
                 self._web.ended()
                 self._web.start_if_due()
+                self._look_after_errand()
         finally:
+            if self._errand:
+                self._errand.terminate()
             self._web.terminate()
             self._supervisor.stop()
             if not self._web.wait(time.monotonic() + WEB_STOP_S):
@@ -116,6 +135,18 @@ class Portal:
                 raise CannotServe(f"The web server did not start (exit code {code}).")
             self._supervisor.tend()
             self._stop.wait(0.1)
+
+    def _set_out(self) -> None:
+        if self.errand:
+            command = self.errand.command
+            self._errand = Child(lambda _: command)
+            self._errand.start()
+
+    def _look_after_errand(self) -> None:
+        code = self._errand.ended() if self._errand else None
+        if code is not None and self.errand:
+            self._errand = None
+            self.errand.ended(code)
 
     def _on_signal(self, _signal: int, _frame: FrameType | None) -> None:
         self._stop.set()

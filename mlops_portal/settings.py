@@ -96,6 +96,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "mlops_portal.middleware.RequestLog",  # outermost: gives every request its id and its one log line
     "django.middleware.security.SecurityMiddleware",
+    "mlops_portal.middleware.TrafficWay",  # predictions and outcomes skip all that follows
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "mlops_portal.middleware.ApiBoundary",  # /api answers problem+json, whatever happens below
@@ -153,8 +154,11 @@ SWEEPS = [
     "monitoring.planner.plan",
     "monitoring.windows.ripen",
     "monitoring.traffic.chunks.sweep",
+    "monitoring.purging.sweep",
+    "monitoring.arrivals.sweep",
     "monitoring.alerts.sweep",
     "registry.outbox.sweep",
+    "registry.sessions.sweep",
 ]
 CHUNK_STEPS: list[str] = []
 OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send"}
@@ -171,8 +175,8 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
 ]
+SESSION_ENGINE = "registry.sessions"  # renews what is used, up to seven days
 SESSION_COOKIE_AGE = 8 * 3600  # seconds without use
-SESSION_SAVE_EVERY_REQUEST = False
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -7,14 +7,15 @@ from django.urls.resolvers import URLPattern, URLResolver
 from mlops_portal import home, problems
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include("monitoring.api.urls")),  # first: routes are tried in turn, and traffic is most of it
+    path("api/v1/", include("registry.api.urls")),
     path("", home.fleet, name="home"),
+    path("progress/", home.progress, name="progress"),
     path("search/", home.search, name="search"),
     path("", include("registry.account_urls")),
     path("", include("registry.urls")),
     path("", include("monitoring.urls")),
     path("", include("mlops_portal.operations_urls")),
-    path("api/v1/", include("registry.api.urls")),
-    path("api/v1/", include("monitoring.api.urls")),
     path("api/schema/", problems.schema, name="api-schema"),
     path("api/docs/", problems.docs, name="api-docs"),
     path("problems/<slug:code>/", problems.problem, name="problem-detail"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitoring.views import alerts, models, references, runs
+from monitoring.views import alerts, models, references, runs, set_aside
 
 app_name = "monitoring"
 urlpatterns = [
@@ -18,6 +18,8 @@ urlpatterns = [
     path("models/<slug:slug>/alerts/", models.model_alerts, name="model-alerts"),
     path("models/<slug:slug>/inputs/", models.model_inputs, name="model-inputs"),
     path("models/<slug:slug>/inputs/<path:feature>/", models.model_feature, name="model-feature"),
+    path("models/<slug:slug>/set-aside/", set_aside.set_aside_list, name="set-aside-list"),
+    path("models/<slug:slug>/set-aside/replay/", set_aside.set_aside_replay, name="set-aside-replay"),
     path("models/<slug:slug>/references/", references.reference_upload, name="reference-upload"),
     path(
         "models/<slug:slug>/references/<uuid:reference_id>/make-primary/",

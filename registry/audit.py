@@ -10,6 +10,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Model
 
+from mlops_portal.kit import correlation
 from registry.actors import Actor, KeyPrincipal, actor_label
 from registry.models import AuditEntry, Team, User
 
@@ -38,12 +39,12 @@ def record(
     team: Team | None = None,
     changes: Mapping[str, Any] | None = None,
     reason: str = "",
-    request_id: str = "",
 ) -> AuditEntry:
     """Append one fact to the chain, as the last statement of the verb's transaction.
 
-    changes: {field: [before, after]}; a secret is written as "changed". Numbers follow each other without a gap: of
-    two writers one waits for the commit of the other and takes the next number.
+    changes: {field: [before, after]}; a secret is written as "changed". The row names the request in which a person or
+    a key did it; what the portal does by itself may serve many at once, and names none. Numbers follow each other
+    without a gap: of two writers one waits for the commit of the other and takes the next number.
     """
     row = {
         "at": now,
@@ -56,7 +57,7 @@ def record(
         "team_id": team.pk if team else None,
         "changes": _plain(changes or {}),
         "reason": reason,
-        "request_id": request_id,
+        "request_id": "" if isinstance(by, str) else correlation.request_id(),
     }
     for _ in range(ATTEMPTS):
         last = AuditEntry.objects.order_by("-seq").values_list("seq", "hash").first()

@@ -57,7 +57,7 @@ def publish(
     Destinations come from the functions that the setting OUTBOX_DESTINATIONS names. A message whose dedup_key was
     written before is not written again.
     """
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         return [
             message
             for resolve in wiring.functions("OUTBOX_DESTINATIONS")

@@ -8,9 +8,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.db import connection
+from hypothesis import HealthCheck, settings
 
 from registry.models import AuditEntry, Environment, Role, Team, User
 from tests.factories import make_team, make_user
+
+# How long an example takes says how busy the machine is; what hypothesis finds must not depend on it.
+settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("house")
 
 
 class BeyondLoopback(Exception):

@@ -34,7 +34,9 @@ def fill(names: list[str], reference_path: str) -> None:
         body = _body(names, i, rng, now.isoformat(timespec="milliseconds"))
         decoded = schema.decode(body, schema.JSON, Kind.PREDICTION, spec, now)
         digest = sha256(body).hexdigest()
-        inbox.receive(spec, Kind.PREDICTION, decoded, key=digest, body_sha256=digest, via=IngestBatch.Via.API, now=now)
+        via = IngestBatch.Via.API
+        entry = inbox.entry(spec, Kind.PREDICTION, decoded, key=digest, body_sha256=digest, via=via, now=now)
+        inbox.receive(entry)
     waiting = InboxRow.objects.aggregate(n=Sum("items"), size=Sum("size_bytes"))
     assert waiting["n"] == BODIES * ITEMS, waiting
     print(json.dumps({"inbox_bytes_a_row": waiting["size"] / waiting["n"]}))

@@ -1,4 +1,4 @@
-"""The person of the demo, and whether there is room for a demo; light, for every start of the portal."""
+"""The person of the demo, and whether a demo is to be loaded; light, for every start of the portal."""
 
 import secrets
 from datetime import datetime
@@ -15,8 +15,19 @@ BY = "system:demo"
 
 
 def is_wanted() -> bool:
-    """Whether the portal is still empty, so that the demo disturbs nobody."""
-    return not RegisteredModel.objects.exists()
+    """Whether the portal is still empty, so that the demo disturbs nobody, or a demo was left half loaded."""
+    return not RegisteredModel.objects.exists() or _marker().is_file()
+
+
+def begin() -> None:
+    """Note that the demo is being loaded, and make its person, so that both are known before the first model is."""
+    person()
+    _marker().touch(mode=0o600)
+
+
+def finish() -> None:
+    """Note that the demo is loaded whole."""
+    _marker().unlink(missing_ok=True)
 
 
 def sign_in() -> tuple[str, str] | None:
@@ -51,3 +62,7 @@ def joined(slug: str, name: str, member: User, now: datetime) -> Team:
 
 def _file() -> Path:
     return Path(settings.DATA_DIR) / "demo-sign-in.txt"
+
+
+def _marker() -> Path:
+    return Path(settings.DATA_DIR) / "demo-is-loading"

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
+from django.db.models import Min
 
 from mlops_portal.demo import account, company
 from mlops_portal.demo.company import Story
@@ -20,10 +21,17 @@ Say = Callable[[str], None]
 
 
 def load(*, now: datetime, say: Say, days: int = company.DAYS) -> None:
-    """Create the four models with their traffic of `days` days up to `now`, and one person who owns them."""
+    """Create the four models with their traffic of `days` days up to `now`, and one person who owns them.
+
+    A demo that was left half loaded is completed: its files are made again as of its first start, and what they hold is
+    stored once.
+    """
+    account.begin()
     person = account.person()
+    now = RegisteredModel.objects.filter(is_demo=True).aggregate(first=Min("created_at"))["first"] or now
     for story in company.STORIES:
-        model = _registered(story, person, now)
+        known = RegisteredModel.objects.live().filter(slug=story.slug, is_demo=True).first()
+        model = known or _registered(story, person, now)
         with TemporaryDirectory() as folder:
             done = session.perform(
                 session.plan(_files(story, model, Path(folder), now, days)),
@@ -32,6 +40,7 @@ def load(*, now: datetime, say: Say, days: int = company.DAYS) -> None:
                 worker_name=worker.name(),
             )
         say(f"{story.name}: {done.predictions.accepted:,} predictions, {done.outcomes.accepted:,} outcomes")
+    account.finish()
 
 
 def _silent(kind: str, tally: Tally, total: int) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, PositiveSmallIntegerField, Q, TextField, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, TextField, Value, When
 from django.db.models.functions import Now
 
 from mlops_portal.jobs import bell, limits, sql
@@ -40,7 +40,10 @@ class LostLease(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The right to work on a job until the lease ends; the fence tells this attempt from every other."""
+    """The right to work on a job until the lease ends; the fence tells this attempt from every other.
+
+    has_failed: earlier work of the same kind and key lies in quarantine; while this job is open, none can join it.
+    """
 
     job_id: UUID
     kind: str
@@ -52,6 +55,10 @@ class Lease:
     payload: dict[str, Any]
     payload_v: int
     team: UUID | None
+    has_failed: bool = False
+
+
+_LEASED = ("kind", "key", "queue", "fence", "attempts", "max_attempts", "payload", "payload_v", "team")
 
 
 def enqueue(
@@ -140,22 +147,21 @@ def finish(lease: Lease, result: dict[str, Any] | None = None) -> bool:
     A success also answers earlier failures: quarantined jobs of the same kind and key become cancelled.
     """
     _small(result or {}, f"the result of {lease.kind}")
-    changed = _held(lease).update(
-        state=_if_again(Value(Job.State.QUEUED), Value(Job.State.DONE)),
-        not_before=_if_again(Now(), F("not_before")),
-        created_at=_if_again(Now(), F("created_at")),
-        attempts=_if_again(Value(0, PositiveSmallIntegerField()), F("attempts")),
-        finished_at=Now(),
-        again=False,
-        lease_until=None,
-        worker="",
-        error_code="",
-        error_text="",
-        result=result,
-    )
-    if changed:
-        failed = Job.objects.filter(kind=lease.kind, key=lease.key, state=Job.State.QUARANTINED)
-        failed.update(state=Job.State.CANCELLED)
+    ended: dict[str, Any] = {
+        "finished_at": Now(),
+        "again": False,
+        "lease_until": None,
+        "worker": "",
+        "error_code": "",
+        "error_text": "",
+        "result": result,
+    }
+    waiting = {"state": Job.State.QUEUED, "not_before": Now(), "created_at": Now(), "attempts": 0}
+    held = _held(lease)
+    # Once work has arrived it stays arrived: what the first statement leaves to the second has it, or is lost.
+    changed = held.filter(again=False).update(state=Job.State.DONE, **ended) or held.update(**ended | waiting)
+    if changed and lease.has_failed:
+        Job.objects.failed(lease.kind, lease.key).update(state=Job.State.CANCELLED)
     return bool(changed)
 
 
@@ -296,27 +302,12 @@ def _small(values: dict[str, Any], what: str) -> dict[str, Any]:
 def _lease(job_id: UUID | None) -> Lease | None:
     if job_id is None:
         return None
-    job = Job.objects.get(pk=job_id)
-    return Lease(
-        job_id=job.pk,
-        kind=job.kind,
-        key=job.key,
-        queue=job.queue,
-        fence=job.fence,
-        attempts=job.attempts,
-        max_attempts=job.max_attempts,
-        payload=job.payload,
-        payload_v=job.payload_v,
-        team=job.team,
-    )
+    has_failed = Exists(Job.objects.failed(OuterRef("kind"), OuterRef("key")))
+    return Lease(*Job.objects.values_list("pk", *_LEASED, has_failed).get(pk=job_id))
 
 
 def _held(lease: Lease) -> JobQuerySet:
     return Job.objects.filter(pk=lease.job_id, fence=lease.fence, state=Job.State.RUNNING)
-
-
-def _if_again(then: Any, otherwise: Any) -> Case:
-    return Case(When(again=True, then=then), default=otherwise)
 
 
 def _give_up(jobs: JobQuerySet, code: str, text: str) -> int:

@@ -4,11 +4,16 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from mlops_portal.kit import correlation
+
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "request"}
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record with its extras; values that JSON does not know are written as text."""
+    """Formats a record with its extras and the id of the request it was written for.
+
+    Values that JSON does not know are written as text.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -17,6 +22,8 @@ class JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        if request_id := correlation.request_id():
+            line["request_id"] = request_id
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)

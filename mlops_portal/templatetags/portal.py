@@ -73,6 +73,8 @@ STATES: Mapping[str, Display] = {
     "running": Display("arc", "Running", "acc"),
     "loading": Display("arc", "Loading", "acc"),
     "sending": Display("arc", "Sending", "acc"),
+    "rewriting": Display("arc", "Rewriting", "acc"),
+    "requested": Display("clock", "Requested", "mute"),
     "queued": Display("clock", "Waiting", "mute"),
     "planned": Display("clock", "Planned", "mute"),
     "pending": Display("clock", "Pending", "mute"),

@@ -16,11 +16,14 @@ from monitoring.alerts.acknowledgement import (
 from monitoring.alerts.conditions import JudgedWindow, Scope, Signal
 from monitoring.alerts.lifecycle import is_flapping
 from monitoring.alerts.observing import FAMILIES, REOPENS_WITHIN, RULES, observe, observe_run
+from monitoring.alerts.wording import BLOCKED_VERSION, UNKNOWN_VERSION
 
 __all__ = [
+    "BLOCKED_VERSION",
     "FAMILIES",
     "REOPENS_WITHIN",
     "RULES",
+    "UNKNOWN_VERSION",
     "AlertClosed",
     "AlreadyAcknowledged",
     "JudgedWindow",

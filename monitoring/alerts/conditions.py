@@ -3,7 +3,7 @@
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -40,6 +40,15 @@ class Scope:
             "segment": self.segment,
         }
 
+    @classmethod
+    def of(cls, document: Mapping[str, str]) -> "Scope":
+        """The scope that JSON says."""
+        return cls(**{name: document.get(name, "") for name in _SCOPE})
+
+
+_SCOPE = tuple(one.name for one in fields(Scope))
+Identity = tuple[str, Scope]  # source and scope: what a signal is about, within its model
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -49,6 +58,7 @@ class Signal:
     begins to be a breach, in the same unit. An ok window counts as clear only while gap < 0.8 × threshold; without
     either of them an ok window is clear. A hard signal opens at once. value, low, high, n, base, limit: what the
     sentence says, in the unit of the metric; limit is the line that the value crossed, where it can be drawn as one.
+    about: what it speaks of in words, where the scope cannot say it.
     """
 
     source: str
@@ -66,6 +76,7 @@ class Signal:
     hard: bool = False
     measurement_id: int | None = None
     rule: Rule | None = None  # instead of the rule of the window
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +109,7 @@ class Entry:
     base: float | None = None
     limit: float | None = None
     hard: bool = False
+    about: str | None = None
     state: ConditionState = ConditionState.quiet
     severity: str = Alert.Severity.WARNING
 
@@ -141,6 +153,11 @@ def entries(condition: Condition) -> list[Entry]:
         )
         for row in condition.ring
     ]
+
+
+def identity(condition: Condition) -> Identity:
+    """What the condition is about: the same as that of its signals."""
+    return condition.source, Scope.of(condition.scope)
 
 
 def fingerprint(model_id: UUID, seen: Signal) -> str:
@@ -237,6 +254,7 @@ def _entry(seen: Signal, window: JudgedWindow) -> Entry:
         base=seen.base,
         limit=seen.limit,
         hard=seen.hard,
+        about=seen.about or None,
     )
 
 

@@ -82,12 +82,16 @@ def is_flapping(alert: Alert, at: datetime) -> bool:
 
 
 def _open_alerts(model: RegisteredModel, groups: Iterable[Group]) -> dict[Group, Alert]:
+    """Read them with their members, which nobody changes without moving the sequence of the alert."""
     families = {family for _, family in groups}
     if not families:
         return {}
     members = AlertMember.objects.select_related("condition")
     found = Alert.objects.open().filter(model=model, family__in=families)
-    return {(a.endpoint, a.family): a for a in found.prefetch_related(Prefetch("members", members))}
+    opened = {(a.endpoint, a.family): a for a in found.prefetch_related(Prefetch("members", members))}
+    for alert in opened.values():
+        alert.model = model  # with what is known of it already
+    return opened
 
 
 def _settle_group(group: Group, judged: Sequence[Condition], alert: Alert | None, occasion: Occasion) -> None:
@@ -108,8 +112,9 @@ def _begin(group: Group, burning: Sequence[Condition], occasion: Occasion) -> bo
         return True
     try:
         with transaction.atomic():
-            alert = _reopened(group, burning, occasion) or _opened(group, burning, occasion)
-            _join(alert, burning, occasion)
+            last = _reopened(group, burning, occasion)
+            alert = last or _opened(group, burning, occasion)
+            _join(alert, list(last.members.all()) if last else [], burning, occasion)
     except IntegrityError:
         return False
     return True
@@ -144,6 +149,7 @@ def _reopened(group: Group, burning: Sequence[Condition], occasion: Occasion) ->
     )
     if last is None:
         return None
+    last.model = occasion.model
     changes = (
         _picture(burning, occasion)
         | NOT_ACKNOWLEDGED
@@ -185,7 +191,7 @@ def _stay_open(alert: Alert, burning: Sequence[Condition], occasion: Occasion) -
         return True
     if not _move(alert, changes):
         return False
-    _join(alert, burning, occasion)
+    _join(alert, alert.members.all(), burning, occasion)
     if "severity" in changes:
         _note(alert, "raised" if raised else "lowered", occasion, note=alert.summary)
     if announces:
@@ -228,9 +234,9 @@ def _move(alert: Alert, changes: Mapping[str, Any]) -> bool:
     return True
 
 
-def _join(alert: Alert, burning: Sequence[Condition], occasion: Occasion) -> None:
+def _join(alert: Alert, known: Iterable[AlertMember], burning: Sequence[Condition], occasion: Occasion) -> None:
     """Make the burning conditions the members of the alert: new ones join, those that rest leave."""
-    members = {member.condition_id: member for member in AlertMember.objects.filter(alert=alert)}
+    members = {member.condition_id: member for member in known}
     wanted = {one.pk: one for one in burning}
     arrived = [one for pk, one in wanted.items() if pk not in members]
     back = [pk for pk in wanted if pk in members and members[pk].left_at]

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from monitoring.metrics import words
-from monitoring.models import Measurement
+from monitoring.models import Measurement, MeasurementRow
 from monitoring.stats.results import Verdict
 
 RELATIVE = frozenset({"cost"})  # checks whose threshold is a share of the base value
-UNDRAWN = frozenset({"volume", "mean_score", "positive_rate", "bias", "schema"})  # both ways, or in another unit
+UNDRAWN = frozenset({"rows", "mean_score", "positive_rate", "bias", "schema"})  # both ways, or in another unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Line:
     is_floor: bool = False
 
 
-def lines(one: Measurement, config: Mapping[str, Any]) -> tuple[Line, ...]:
+def lines(one: Measurement | MeasurementRow, config: Mapping[str, Any]) -> tuple[Line, ...]:
     """The limits of a measurement, the milder first; none where they cannot be said in the unit of the value.
 
     config: the content of the MonitorRevision that measured.
@@ -40,14 +40,14 @@ def lines(one: Measurement, config: Mapping[str, Any]) -> tuple[Line, ...]:
     return (Line(one.base_value - step if is_floor else one.base_value + step, is_floor=is_floor),)
 
 
-def _is_floor(one: Measurement) -> bool:
+def _is_floor(one: Measurement | MeasurementRow) -> bool:
     """Whether the bad side lies below; of a skill also while all is well."""
     if one.check_key == "performance":
         return not words(one.metric).is_error
     return bool(one.gap) and one.value is not None and one.base_value is not None and one.value < one.base_value
 
 
-def crossed(one: Measurement, config: Mapping[str, Any]) -> float | None:
+def crossed(one: Measurement | MeasurementRow, config: Mapping[str, Any]) -> float | None:
     """The limit that its sentence names: of drift the one for drift, else the mildest."""
     found = lines(one, config)
     if not found:
@@ -55,7 +55,7 @@ def crossed(one: Measurement, config: Mapping[str, Any]) -> float | None:
     return (found[-1] if one.verdict in {Verdict.drift, Verdict.worse} else found[0]).value
 
 
-def _of_level(one: Measurement, config: Mapping[str, Any]) -> tuple[Line, ...]:
+def _of_level(one: Measurement | MeasurementRow, config: Mapping[str, Any]) -> tuple[Line, ...]:
     """A divergence is its own gap: it has a threshold for warn and one for drift."""
     mild = one.threshold or 0.0
     if not one.metric.startswith("psi."):

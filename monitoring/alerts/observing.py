@@ -2,29 +2,32 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 from django.db.models import F
 
 from monitoring.alerts import limits
 from monitoring.alerts.conditions import (
+    Identity,
     JudgedWindow,
     Scope,
     Signal,
     fingerprint,
+    identity,
     is_burning,
     is_too_late,
     take_in,
 )
 from monitoring.alerts.lifecycle import Occasion, note_too_late, settle
 from monitoring.alerts.wording import CHECK_FAILED, NO_DATA
-from monitoring.models import Alert, Condition, Measurement, Monitor, Run
-from monitoring.stats.gates import BREACHES, DAILY, EVENT, HOURLY, UNJUDGED, Rule
+from monitoring.metrics import SILENCE
+from monitoring.models import Alert, Condition, Measurement, MeasurementRow, Monitor, Run, VersionTraffic
+from monitoring.stats.gates import BREACHES, DAILY, EVENT, HOURLY, UNJUDGED, Rule, segment_speaks
 from monitoring.stats.results import Verdict
 from registry.models import RegisteredModel
 
 TWO_RUNS = Rule(2, 2, 1)  # of no data, or of failed checks: opens at the second in a row, clears at the first good one
-SEGMENT_EXCESS = 2.0  # a segment speaks where its aggregate is quiet, or where it is this much further out
 RULES: Mapping[str, Rule] = {
     Monitor.Cadence.HOUR: HOURLY,
     Monitor.Cadence.DAY: DAILY,
@@ -52,6 +55,7 @@ FAMILIES: Mapping[str, Alert.Family] = {  # of a check
     "cost": Alert.Family.OPERATIONS,
     "volume": Alert.Family.OPERATIONS,
 }
+Measured = Measurement | MeasurementRow
 _STORED = [  # of a condition; the rest never changes
     "state",
     "severity",
@@ -74,13 +78,14 @@ def observe(model: RegisteredModel, signals: Iterable[Signal], window: JudgedWin
     being with its first breach; signals that never breached leave no row. The same revision of a window again changes
     nothing, a higher one replaces it. insufficient, no_data and error never enter a ring and never clear anything.
     """
-    seen = {fingerprint(model.pk, signal): signal for signal in signals}
-    known = {one.fingerprint: one for one in Condition.objects.filter(model=model, fingerprint__in=seen)}
+    seen = {(signal.source, signal.scope): signal for signal in signals}
+    fingerprints = [fingerprint(model.pk, signal) for signal in seen.values()]
+    known = {identity(one): one for one in Condition.objects.filter(model=model, fingerprint__in=fingerprints)}
     _count(model, seen, known, window, now)
 
 
 @transaction.atomic(savepoint=False)
-def observe_run(run: Run, measurements: Sequence[Measurement], *, now: datetime) -> None:
+def observe_run(run: Run, measurements: Sequence[Measured], *, now: datetime) -> None:
     """Let the measurements of a finished run count, in a number of queries that does not grow with them.
 
     To be called in the transaction that saves the run, its measurements saved before. A condition of the monitor that
@@ -89,8 +94,9 @@ def observe_run(run: Run, measurements: Sequence[Measurement], *, now: datetime)
     """
     _one_at_a_time(run)
     mine = Condition.objects.filter(model_id=run.model_id, source__startswith=f"monitor:{run.monitor_id}:")
-    known = {one.fingerprint: one for one in mine}
-    seen = {fingerprint(run.model_id, signal): signal for signal in _signals(run, measurements)}
+    known = {identity(one): one for one in mine}
+    seen = _measured(run, measurements, known)
+    seen |= {(signal.source, signal.scope): signal for signal in _about_the_run(run, measurements)}
     seen |= _unmentioned(run, measurements, known, seen)
     cadence = run.monitor.cadence
     window = JudgedWindow(run.window_end, run.revision, RULES[cadence], REOPENS_WITHIN[cadence], run.quiet)
@@ -107,13 +113,13 @@ def _one_at_a_time(run: Run) -> None:
 
 def _count(
     model: RegisteredModel,
-    seen: Mapping[str, Signal],
-    known: Mapping[str, Condition],
+    seen: Mapping[Identity, Signal],
+    known: Mapping[Identity, Condition],
     window: JudgedWindow,
     now: datetime,
 ) -> None:
-    pairs = [(known.get(key) or _new(model, key, signal, now), signal) for key, signal in seen.items()]
-    pairs = [(one, signal) for one, signal in pairs if one.fingerprint in known or signal.verdict in BREACHES]
+    concerned = {key: signal for key, signal in seen.items() if key in known or signal.verdict in BREACHES}
+    pairs = [(known.get(key) or _new(model, signal, now), signal) for key, signal in concerned.items()]
     burned = {one.pk for one, _ in pairs if is_burning(one)}
     late = [one for one, _ in pairs if is_too_late(one, window.end)]
     changed = [one for one, signal in pairs if take_in(one, signal, window, now=now)]
@@ -122,13 +128,12 @@ def _count(
     now_quiet = any(one.pk in burned and not is_burning(one) for one in changed)
     occasion = Occasion(model, window, now, recomputed=now_quiet and window.revision > 1)
     note_too_late(late, occasion)
-    moved = burned | {one.pk for one in changed}
-    settle([one for one, _ in pairs if one.pk in moved], occasion)
+    settle([one for one, _ in pairs if one.pk in burned or is_burning(one)], occasion)
 
 
-def _new(model: RegisteredModel, key: str, signal: Signal, now: datetime) -> Condition:
+def _new(model: RegisteredModel, signal: Signal, now: datetime) -> Condition:
     return Condition(
-        fingerprint=key,
+        fingerprint=fingerprint(model.pk, signal),
         model=model,
         source=signal.source,
         family=signal.family,
@@ -142,26 +147,55 @@ def _save(changed: Sequence[Condition]) -> None:
     Condition.objects.bulk_create(changed, update_conflicts=True, unique_fields=["fingerprint"], update_fields=_STORED)
 
 
-def _signals(run: Run, measurements: Sequence[Measurement]) -> Iterator[Signal]:
-    totals = {
-        (one.check_key, one.metric, one.version_id, one.endpoint, one.signal, one.feature): one
-        for one in measurements
-        if not one.segment
+def _measured(
+    run: Run, measurements: Sequence[Measured], known: Mapping[Identity, Condition]
+) -> dict[Identity, Signal]:
+    """What measurements say that breach, or whose condition came into being before; all others leave no trace."""
+    concerned = {
+        key: one for one in measurements if (key := _identity(run.monitor_id, one)) in known or one.verdict in BREACHES
     }
-    for one in measurements:
-        total = totals.get((one.check_key, one.metric, one.version_id, one.endpoint, one.signal, one.feature))
-        yield _signal(run, one, speaks=not one.segment or _says_more(one, total))
-    yield from _about_the_run(run, measurements)
+    if not concerned:
+        return {}
+    totals = {_total(one): one for one in measurements if not one.segment}
+    ids = _measurement_ids(run)
+    at_once = EVENT if _is_silent(run, measurements) else None
+    return {
+        key: _signal(
+            run,
+            key,
+            one,
+            speaks=not one.segment or _says_more(one, totals.get(_total(one))),
+            measurement_id=ids[*_total(one), one.segment],
+            rule=at_once if one.metric == SILENCE else None,
+        )
+        for key, one in concerned.items()
+    }
 
 
-def _signal(run: Run, one: Measurement, *, speaks: bool) -> Signal:
+def _total(one: Measured) -> tuple[object, ...]:
+    """What names the aggregate of a segment."""
+    return one.check_key, one.metric, one.version_id, one.endpoint, one.signal, one.feature
+
+
+def _identity(monitor_id: UUID, one: Measured) -> Identity:
+    scope = Scope(str(one.version_id or ""), one.endpoint, one.signal, one.feature, one.segment)
+    return f"monitor:{monitor_id}:{one.check_key}:{one.metric}", scope
+
+
+def _measurement_ids(run: Run) -> dict[tuple[object, ...], int]:
+    """Return the ids under which the measurements of a run are stored, by what names each of them."""
+    naming = ("check_key", "metric", "version_id", "endpoint", "signal", "feature", "segment")
+    return {tuple(name): pk for *name, pk in Measurement.objects.filter(run=run.pk).values_list(*naming, "pk")}
+
+
+def _signal(run: Run, key: Identity, one: Measured, *, speaks: bool, measurement_id: int, rule: Rule | None) -> Signal:
     """A measurement as a signal. Provisional values, and segments that only repeat their aggregate, are not judged."""
-    judged = speaks and not one.provisional
+    source, scope = key
     return Signal(
-        source=f"monitor:{run.monitor_id}:{one.check_key}:{one.metric}",
+        source=source,
         family=_family(one),
-        verdict=Verdict(one.verdict) if judged else Verdict.insufficient,
-        scope=Scope(str(one.version_id or ""), one.endpoint, one.signal, one.feature, one.segment),
+        verdict=Verdict(one.verdict) if speaks and not one.provisional else Verdict.insufficient,
+        scope=scope,
         gap=_gap(one),
         threshold=one.threshold,
         value=one.value,
@@ -171,28 +205,35 @@ def _signal(run: Run, one: Measurement, *, speaks: bool) -> Signal:
         base=one.base_value,
         limit=limits.crossed(one, run.config.config) if one.verdict in BREACHES else None,
         hard=one.hard,
-        measurement_id=one.pk,
+        measurement_id=measurement_id,
+        rule=rule,
     )
 
 
-def _family(one: Measurement) -> Alert.Family:
+def _is_silent(run: Run, measurements: Sequence[Measured]) -> bool:
+    """Whether predictions of live traffic have stopped: that opens at once. History that was filled in just ends."""
+    if not any(one.metric == SILENCE for one in measurements):
+        return False
+    live = VersionTraffic.objects.filter(version__model=run.model_id, last_live_at__gte=run.window_start)
+    return live.exists()
+
+
+def _family(one: Measured) -> Alert.Family:
     return Alert.Family.OPERATIONS if one.metric.partition(".")[0] in OPERATIONAL else FAMILIES[one.check_key]
 
 
-def _gap(one: Measurement) -> float | None:
+def _gap(one: Measured) -> float | None:
     """Distance from the baseline in the worse direction: of a divergence, its value."""
     return one.value if one.gap is None and one.check_key == "input_drift" else one.gap
 
 
-def _says_more(segment: Measurement, total: Measurement | None) -> bool:
-    """Whether a breaching segment is news beside its aggregate; what does not breach always speaks."""
-    if segment.verdict not in BREACHES or total is None or total.verdict not in BREACHES:
-        return True
-    own, whole = _gap(segment), _gap(total)
-    return own is not None and whole is not None and own >= SEGMENT_EXCESS * whole
+def _says_more(segment: Measured, total: Measured | None) -> bool:
+    """Whether a segment is news beside its aggregate."""
+    whole = (Verdict(total.verdict), _gap(total)) if total else (None, None)
+    return segment_speaks(Verdict(segment.verdict), _gap(segment), *whole)
 
 
-def _about_the_run(run: Run, measurements: Sequence[Measurement]) -> Iterator[Signal]:
+def _about_the_run(run: Run, measurements: Sequence[Measured]) -> Iterator[Signal]:
     """The two conditions every monitor has; the same run cannot speak of both."""
     verdicts = {one.verdict for one in measurements}
     nothing = run.state == Run.State.NO_DATA or verdicts == {Verdict.no_data}
@@ -212,8 +253,11 @@ def _ok_unless(unknown: bool) -> Verdict:  # noqa: FBT001
 
 
 def _unmentioned(
-    run: Run, measurements: Sequence[Measurement], known: Mapping[str, Condition], seen: Mapping[str, Signal]
-) -> dict[str, Signal]:
+    run: Run,
+    measurements: Sequence[Measured],
+    known: Mapping[Identity, Condition],
+    seen: Mapping[Identity, Signal],
+) -> dict[Identity, Signal]:
     """Signals for the conditions of which the run says nothing: ok where their check was judged, else unknown."""
     judged = {one.check_key for one in measurements if one.verdict not in UNJUDGED and not one.provisional}
     failed = {one.check_key for one in measurements if one.verdict == Verdict.error}
@@ -221,7 +265,9 @@ def _unmentioned(
     rest = Verdict.error if run.state == Run.State.FAILED else rest
     result = {}
     for key, condition in known.items():
-        check = condition.source.split(":")[2]
-        verdict = Verdict.error if check in failed else Verdict.ok if check in judged else rest
-        result[key] = Signal(condition.source, Alert.Family(condition.family), verdict)
-    return {key: signal for key, signal in result.items() if key not in seen}
+        if key not in seen:
+            _, _, check, *metric = condition.source.split(":")
+            verdict = Verdict.error if check in failed else Verdict.ok if check in judged else rest
+            rule = EVENT if metric == [SILENCE] else None
+            result[key] = Signal(condition.source, Alert.Family(condition.family), verdict, rule=rule)
+    return result

@@ -15,6 +15,14 @@ WHOLE_SENTENCES: Mapping[str, str] = {
     NO_DATA: "No predictions arrived in the last windows",
     CHECK_FAILED: "Checks fail: the last runs could not measure everything",
 }
+UNKNOWN_VERSION, BLOCKED_VERSION = "unknown_version.1", "blocked_version.1"  # metrics of `monitoring.arrivals`
+OF_VERSIONS: Mapping[str, str] = {
+    UNKNOWN_VERSION: (
+        "Predictions of unregistered {about}: {n} refused within an hour; "
+        "register what is missing, or correct the sender"
+    ),
+    BLOCKED_VERSION: "Predictions of blocked {about}: {n} within an hour; stop serving what is blocked, or unblock it",
+}
 DISTANCES: Mapping[str, str] = {"score": "Scores", "prediction": "Predictions"}  # output drift by signal
 HAS: Mapping[str, str] = {
     "null_share": "has more nulls",
@@ -71,10 +79,14 @@ def condition_sentence(condition: Condition) -> str:
         return WHOLE_SENTENCES[source.check]
     if seen is None:
         return f"{name(condition)} is not as it should be"
+    if source.metric in OF_VERSIONS:
+        return OF_VERSIONS[source.metric].format(about=seen.about, n=wording.count(seen.n))
     if source.stem == "schema":
         return f"{name(condition)} is missing from every record (n = {wording.count(seen.n)})"
     said = metrics.words(source.metric)
     value = _value(seen, said.unit) + _against(seen, said.unit)
+    if source.metric == metrics.SILENCE:
+        return f"No predictions for {value}"
     if source.check == "data_quality":
         return f"{name(condition)} {HAS.get(source.stem, 'lost quality')}: {value}"
     if source.stem == "psi":

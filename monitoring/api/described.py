@@ -62,7 +62,7 @@ _BATCH = {
         "state": {"type": "string", "enum": ["accepted", "stored"]},
         **{
             name: {"type": "integer"}
-            for name in ("received", "accepted", "rejected", "stored", "duplicates", "conflicts", "parked")
+            for name in ("received", "accepted", "rejected", "stored", "duplicates", "conflicts", "parked", "erased")
         },
         "stored_at": {"type": "string", "format": "date-time", "nullable": True},
         "surprises": {"type": "object", "additionalProperties": True},

@@ -1,7 +1,7 @@
 """Traffic in: plain views with API keys (sessions never count, hence no CSRF token), answered after the commit."""
 
-import hashlib
 import re
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -15,9 +15,9 @@ from mlops_portal.kit.errors import DomainError, Invalid, Malformed, NotThere, T
 from mlops_portal.kit.faults import fault
 from monitoring.models import IngestBatch
 from monitoring.models.ingest_batch import Kind
-from monitoring.traffic import admission, inbox, limits, room, schema
-from monitoring.traffic.admission import Admission
-from monitoring.traffic.inbox import Receipt
+from monitoring.traffic import admission, intake, limits, schema
+from monitoring.traffic.admission import Question
+from monitoring.traffic.intake import Order, Taken, Terms
 from registry.models import Scope
 from registry.permissions import authenticate_key, key_from_request, require_scope
 
@@ -59,41 +59,29 @@ def batch(request: HttpRequest, batch_id: UUID) -> HttpResponse:
 def _take(request: HttpRequest, slug: str, kind: Kind) -> HttpResponse:
     now = clock.now()
     key_text = _key_text(request)
+    stranger = Question(key_text, slug, None)  # who may not send at all, is told that first
+    if request.method != "POST":
+        admission.admit(stranger, now)
+        return HttpResponseNotAllowed(["POST"])
     try:
         body, content_type = _body(request)
     except DomainError:
-        admission.admit(key_text, slug, None, now)  # who may not send at all, is told that first
+        admission.admit(stranger, now)
         raise
-    label = schema.peek_version(body) if kind == Kind.PREDICTION and content_type != schema.PARQUET else None
-    admitted = admission.admit(key_text, slug, label, now)
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    is_strict = _is_strict(request)
-    key = _idempotency_key(request)
-    room.require_room()
-    decoded = schema.read(body, content_type, kind, schema.start(admitted.model, now, targets=admitted.targets))
-    fault("ingest.decoded")
-    sha256 = hashlib.sha256(body).hexdigest()
-    if is_strict and decoded.rejects:
-        return _aborted(admitted, kind, key or sha256, sha256, decoded)
-    receipt = inbox.receive(
-        admitted.model, kind, decoded, key=key or sha256, body_sha256=sha256, via=IngestBatch.Via.API, now=now
-    )
-    fault("ingest.committed")
-    return _answer(receipt, decoded)
+    order = Order(key_text, slug, kind, body, content_type, partial(_terms, request), now)
+    return _answer(intake.take(order))
 
 
-def _aborted(admitted: Admission, kind: Kind, key: str, sha256: str, decoded: schema.Decoded) -> HttpResponse:
-    """With `on_error=abort` one bad item refuses all, unless the very body was taken before."""
-    known = inbox.find(admitted.model, kind, key, sha256)
-    if known is None:
-        raise _refusal(decoded, "With on_error=abort nothing was stored")
-    return _answer(known, decoded)
+def _terms(request: HttpRequest) -> Terms:
+    return Terms(_is_strict(request), _idempotency_key(request))
 
 
-def _answer(receipt: Receipt, decoded: schema.Decoded) -> HttpResponse:
+def _answer(taken: Taken) -> HttpResponse:
+    receipt = taken.receipt
+    if receipt is None:
+        raise _refusal(taken.decoded, "With on_error=abort nothing was stored")
     if not receipt.accepted:
-        raise _refusal(decoded, "No item was taken")
+        raise _refusal(taken.decoded, "No item was taken")
     response = _json(_ordered(receipt.answer), status=202)
     response["Location"] = f"/api/v1/batches/{receipt.batch_id}"
     if receipt.is_replay:
@@ -130,6 +118,7 @@ def _state(row: IngestBatch) -> dict[str, object]:
         "duplicates": row.duplicates,
         "conflicts": row.conflicts,
         "parked": row.parked,
+        "erased": row.erased,
         "stored_at": row.stored_at,
         "surprises": row.surprises,
         "errors_total": row.answer["errors_total"],
@@ -160,8 +149,6 @@ def _idempotency_key(request: HttpRequest) -> str | None:
 
 def _body(request: HttpRequest) -> tuple[bytes, str]:
     """The body without its gzip, and its media type; sizes are checked before, while and after reading."""
-    if request.method != "POST":
-        return b"", schema.JSON
     if not request.META.get("CONTENT_TYPE") and request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
         raise Malformed("The body is empty.", code="invalid_json")
     content_type = _content_type(request)

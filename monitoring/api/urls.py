@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from monitoring.api import alerts, ingest, measurements, references, runs
+from monitoring.api import alerts, erasures, ingest, measurements, references, runs, set_aside
 
 app_name = "monitoring-api"
 
@@ -10,6 +10,9 @@ urlpatterns = [
     path("models/<str:slug>/predictions", ingest.predictions, name="prediction-take"),
     path("models/<str:slug>/outcomes", ingest.outcomes, name="outcome-take"),
     path("batches/<uuid:batch_id>", ingest.batch, name="batch-detail"),
+    path("models/<str:slug>/erasures", erasures.ErasureList.as_view(), name="erasure-list"),
+    path("models/<str:slug>/set-aside", set_aside.SetAsideList.as_view(), name="set-aside-list"),
+    path("models/<str:slug>/set-aside/replay", set_aside.SetAsideReplay.as_view(), name="set-aside-replay"),
     path("models/<str:slug>/references", references.ReferenceList.as_view(), name="reference-list"),
     path("references/<uuid:reference_id>", references.ReferenceDetail.as_view(), name="reference-detail"),
     path(

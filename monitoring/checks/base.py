@@ -89,6 +89,7 @@ class Labels:
     """Predictions of a version joined with a signal, and what they are compared with.
 
     rows: predictions; profile: None where the task or the data allow none. is_mature: complete enough to judge.
+    base_since: the first of the early days that the base is; None where it is a reference.
     """
 
     rows: int
@@ -96,6 +97,7 @@ class Labels:
     profile: LabelProfile | None
     base: LabelProfile | None
     is_mature: bool
+    base_since: date | None = None
 
     @property
     def coverage(self) -> float:
@@ -199,7 +201,7 @@ class WindowData:
     """All that the checks of one run read.
 
     rows: predictions of the window itself; labels and hours may begin earlier where it was widened.
-    rejects: refused items by (version number as text, feature).
+    rejects: refused items by (version number as text, feature); "" where it is not a feature that is at fault.
     """
 
     task: str

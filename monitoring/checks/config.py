@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from mlops_portal.kit.errors import Invalid
+from monitoring.stats.metrics import PSI_LEVEL, SHARE_RISE
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -20,8 +21,8 @@ class _Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 class Thresholds(_Part, frozen=True):
     """Where a distance is called warn, and where drift."""
 
-    warn: Positive = 0.1
-    drift: Positive = 0.25
+    warn: Positive = PSI_LEVEL.warn
+    drift: Positive = PSI_LEVEL.bad
 
 
 class InputDrift(Thresholds, frozen=True):
@@ -39,8 +40,8 @@ class InputDrift(Thresholds, frozen=True):
         return self.overrides.get(feature, self)
 
 
-OutputPart = Literal["score", "mean_score", "positive_rate", "class_mix", "fallback", "error"]
-PROFILE_PARTS: tuple[OutputPart, ...] = ("score", "mean_score", "positive_rate", "class_mix")
+OutputPart = Literal["score", "mean_score", "positive_rate", "near_threshold", "class_mix", "fallback", "error"]
+PROFILE_PARTS: tuple[OutputPart, ...] = ("score", "mean_score", "positive_rate", "near_threshold", "class_mix")
 HOUR_PARTS: tuple[OutputPart, ...] = ("fallback", "error")
 
 
@@ -54,10 +55,10 @@ class OutputDrift(Thresholds, frozen=True):
 class DataQuality(_Part, frozen=True):
     """Shares of broken values; a change counts from min_change and `relative` of the baseline share on."""
 
-    min_change: Share = 0.02
-    relative: Annotated[float, msgspec.Meta(ge=0)] = 0.5
-    drift_change: Share = 0.2
-    critical_null: Share = 0.5
+    min_change: Share = SHARE_RISE.least
+    relative: Annotated[float, msgspec.Meta(ge=0)] = SHARE_RISE.relative
+    drift_change: Share = SHARE_RISE.drift
+    critical_null: Share = SHARE_RISE.critical
     stuck_share: Share = 0.99
 
 
@@ -85,10 +86,14 @@ class Cost(_Part, frozen=True):
 
 
 class Volume(_Part, frozen=True):
-    """Rows of a day against the same weekday before, in robust standard deviations and as a relative change."""
+    """Rows of a day against the same weekday before, in robust standard deviations and as a relative change.
+
+    silence_factor: how many times the usual longest pause between predictions is silence.
+    """
 
     z: Positive = 3.5
     change: Positive = 0.3
+    silence_factor: Annotated[float, msgspec.Meta(ge=1)] = 3.0
 
 
 class Checks(_Part, frozen=True):

@@ -30,7 +30,8 @@ def measure(data: WindowData, config: DataQuality) -> list[Finding]:
     )
     found: list[Finding] = []
     for version in data.versions:
-        rejects = {feature: n for (label, feature), n in data.rejects.items() if label == str(version.number)}
+        label = str(version.number)
+        rejects = {feature: n for (of, feature), n in data.rejects.items() if of == label and feature}
         if version.current is None or version.reference is None:
             reason = Reason.empty if version.reference else Reason.no_reference
             found.append(Finding(KEY, NULLS, version=version.id, n=version.rows, reason=reason.value))
@@ -57,7 +58,9 @@ def _of_feature(
     about: dict[str, Any] = {"version": version.id, "feature": info.name}
     nulls = (before.n_null, reference.rows), (now.n_null, current.rows)
     yield share_finding(KEY, NULLS, *nulls, rule, **about)
-    for metric, was, is_now in _shares(info.name, reference, before, now):
+    for metric, was, is_now in _shares(before, now):
+        if not is_now[0]:
+            continue  # what does not occur has not risen
         finding = share_finding(KEY, metric, was, is_now, rule, **about)
         if finding.verdict in BREACHES:
             yield finding
@@ -79,9 +82,7 @@ def _of_feature(
         )
 
 
-def _shares(
-    name: str, reference: Profile, before: Column, now: Column
-) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
+def _shares(before: Column, now: Column) -> Iterator[tuple[str, tuple[int, int], tuple[int, int]]]:
     """Yield metric, rows concerned and rows looked at, of the reference and of the window."""
     yield "invalid_share.1", (before.n_invalid, _all(before)), (now.n_invalid, _all(now))
     if isinstance(before, NumericProfile) and isinstance(now, NumericProfile):

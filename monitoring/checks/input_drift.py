@@ -1,13 +1,14 @@
 """Whether the features still look as in the reference: population stability of each, within segments too."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from monitoring.checks.base import Check, FeatureInfo, Finding, Gates, VersionWindow, WindowData
 from monitoring.checks.config import InputDrift
-from monitoring.stats import divergence, rowwise, twosample
+from monitoring.stats import divergence, rowwise
+from monitoring.stats.arrays import IntArray
 from monitoring.stats.gates import MIN_WINDOW
 from monitoring.stats.grid import NumericGrid
 from monitoring.stats.profile import NumericProfile, Profile
@@ -16,6 +17,8 @@ from monitoring.stats.results import Divergence, Reason
 KEY = "input_drift"
 METRIC = "psi.1"
 LONGEST_LABEL = 40
+OF_NUMBERS = ("kl.1", "js.1", "chi2.1")  # evidence on headline bins; there are others on fine cells
+OF_TEXTS = (*OF_NUMBERS, "cramers_v.1")
 
 
 def measure(data: WindowData, config: InputDrift) -> list[Finding]:
@@ -51,26 +54,26 @@ def _is_wanted(info: FeatureInfo, current: Profile, config: InputDrift) -> bool:
 def _whole(
     version: VersionWindow, reference: Profile, current: Profile, features: list[FeatureInfo], config: InputDrift
 ) -> Iterator[Finding]:
-    before = [reference.headline(info.name) for info in features]
-    now = [current.headline(info.name) for info in features]
-    compared = rowwise.compare(rowwise.stacked(before), rowwise.stacked(now))
-    judged = compared
+    before = rowwise.stacked([reference.headline(info.name) for info in features])
+    now = rowwise.stacked([current.headline(info.name) for info in features])
+    compared = judged = rowwise.compare(before, now)
     if version.is_widened and version.judged:
         longer = [version.judged.headline(info.name) for info in features]
-        judged = rowwise.compare(rowwise.stacked(before), rowwise.stacked(longer))
-    for info, a, c, one, other in zip(features, before, now, compared, judged, strict=True):
-        excess = divergence.excess(one[0])
+        judged = rowwise.compare(before, rowwise.stacked(longer))
+    evidence = _evidence(reference, current, [info.name for info in features], before, now)
+    for row, (info, one, other) in enumerate(zip(features, compared, judged, strict=True)):
+        labels = current.grid.headline_labels(info.name)
         details = {
             **_noise(*one),
-            "evidence": _evidence(info.name, reference, current, a, c),
+            "evidence": evidence[row],
             "histogram": {
-                "labels": [label[:LONGEST_LABEL] for label in current.grid.headline_labels(info.name)],
-                "reference": a.tolist(),
-                "current": c.tolist(),
+                "labels": [label[:LONGEST_LABEL] for label in labels],
+                "reference": before[row, : len(labels)].tolist(),
+                "current": now[row, : len(labels)].tolist(),
             },
         }
         if info.importance is not None:
-            details["impact"] = info.importance * excess
+            details["impact"] = info.importance * divergence.excess(one[0])
         if judged is not compared:
             details["judged"] = {"value": other[0].value, "n": other[0].n_cur, **_noise(*other)}
         yield _finding(version, info.name, "", one[0], other, config, details)
@@ -80,21 +83,28 @@ def _noise(psi: Divergence, p: float) -> dict[str, Any]:
     return {"p_value": p, "floor": psi.floor, "bins": psi.bins, "excess": divergence.excess(psi)}
 
 
-def _evidence(name: str, reference: Profile, current: Profile, before: Any, now: Any) -> dict[str, float]:
-    """Return what other distances say; those without a value are left out."""
-    distances = [divergence.kl(before, now), divergence.js(before, now), twosample.chi2_homogeneity(before, now)]
-    a, c, grid = reference.feature(name), current.feature(name), current.grid.features[name]
-    if isinstance(grid, NumericGrid):
-        distances += [
-            twosample.ks(a.counts, c.counts, with_p=False),
-            twosample.wasserstein(a.counts, c.counts, grid),
-        ]
-    else:
-        distances.append(twosample.cramers_v(before, now))
-    known = {seen.metric: seen.value for seen in distances if seen.value is not None and np.isfinite(seen.value)}
-    if isinstance(a, NumericProfile) and isinstance(c, NumericProfile) and a.mean is not None and c.mean is not None:
-        known |= {"reference_mean": a.mean, "mean": c.mean}
-    return known
+def _evidence(
+    reference: Profile, current: Profile, names: Sequence[str], before: IntArray, now: IntArray
+) -> list[dict[str, float]]:
+    """Return what other distances say of each feature; those without a value are left out."""
+    columns = [(reference.feature(name), current.feature(name)) for name in names]
+    features = enumerate(current.grid.features[name] for name in names)
+    grids = {row: grid for row, grid in features if isinstance(grid, NumericGrid)}
+    of_bins = rowwise.distances(before, now)
+    of_cells = rowwise.cell_distances(
+        rowwise.stacked([columns[row][0].counts for row in grids]),
+        rowwise.stacked([columns[row][1].counts for row in grids]),
+        list(grids.values()),
+    )
+    places = {row: place for place, row in enumerate(grids)}
+    found = []
+    for row, (a, c) in enumerate(columns):
+        known = {metric: of_bins[metric][row] for metric in (OF_NUMBERS if row in grids else OF_TEXTS)}
+        if isinstance(a, NumericProfile) and isinstance(c, NumericProfile):
+            known |= {metric: values[places[row]] for metric, values in of_cells.items()}
+            known |= {"reference_mean": a.mean, "mean": c.mean} if a.mean is not None and c.mean is not None else {}
+        found.append({name: value for name, value in known.items() if value is not None})
+    return found
 
 
 def _by_segment(

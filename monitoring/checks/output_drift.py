@@ -12,12 +12,14 @@ from monitoring.checks.shares import share_finding
 from monitoring.stats import divergence
 from monitoring.stats.arrays import IntArray
 from monitoring.stats.gates import noise_p
+from monitoring.stats.grid.score import score_cell
 from monitoring.stats.intervals import rate
 from monitoring.stats.profile import NumericProfile, Profile
 from monitoring.stats.results import Divergence, Reason, Verdict
 from monitoring.stats.twosample import chi2_homogeneity, two_proportions
 
 KEY = "output_drift"
+THRESHOLD, NEAR = 0.5, 0.05  # of a probability, until a decision rule says otherwise
 LEAST_SHARE = 0.05  # of the rarer decision: below it a change is held against this share
 
 
@@ -178,12 +180,38 @@ def _positive_rate(
     )
 
 
+def _near_threshold(
+    version: VersionWindow, reference: Profile, current: Profile, config: OutputDrift
+) -> Iterator[Finding]:
+    """The share of scores so close to the threshold that a small shift would turn the decision: evidence.
+
+    Scores are known by their cells, which here are less than half a thousandth wide.
+    """
+    before, now = reference.score, current.score
+    is_binary = current.n_decided and current.grid.score_kind == "probability"
+    if not is_binary or before is None or now is None or not now.n:
+        return
+    near = slice(*score_cell(np.array([THRESHOLD - NEAR, THRESHOLD + NEAR])).tolist())
+    yield Finding(
+        KEY,
+        "near_threshold_share.1",
+        verdict=Verdict.ok,
+        version=version.id,
+        signal="score",
+        base_value=int(before.counts[near].sum()) / before.n if before.n else None,
+        base_n=before.n,
+        details={"threshold": THRESHOLD, "within": NEAR},
+        **interval(rate(int(now.counts[near].sum()), now.n)),
+    )
+
+
 _Part = Callable[[VersionWindow, Profile, Profile, OutputDrift], Iterator[Finding]]
 _PARTS: dict[str, _Part] = {
     "score": _score,
     "class_mix": _class_mix,
     "mean_score": _mean_score,
     "positive_rate": _positive_rate,
+    "near_threshold": _near_threshold,
 }
 
 

@@ -3,15 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-from scipy.special import ndtri
-
 from monitoring.checks.base import Check, Finding, Labels, VersionWindow, WindowData, interval
 from monitoring.checks.config import Performance
-from monitoring.stats import classification, regression
+from monitoring.stats import classification, labelling, regression
 from monitoring.stats.gates import is_beyond_chance, performance_verdict
-from monitoring.stats.grid.latency import latency_edges
-from monitoring.stats.profile import ErrorCounts, LabelProfile
+from monitoring.stats.metrics import Better, Step, definition
+from monitoring.stats.profile import LabelProfile
 from monitoring.stats.results import Estimate, Reason, Verdict
 
 KEY = "performance"
@@ -21,21 +18,26 @@ Values = Mapping[str, Estimate]
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """How a metric is judged: worse by `delta`, an absolute step or a share of the base value."""
+    """How a metric is judged, by its definition: worse by a step that is absolute or a share of the base value."""
 
     name: str
-    better: str = "higher"
-    delta: float = 0.02
-    is_relative: bool = False
 
     @property
     def id(self) -> str:
         return f"{self.name}.1"
 
+    @property
+    def better(self) -> str:
+        """The better direction; of what is best at 0 the distance from it is judged."""
+        return "higher" if definition(self.id).better == Better.higher else "lower"
+
     def step(self, base: float, config: Performance) -> float:
         """Return by how much it has to be worse to be called so."""
-        delta = config.delta.get(self.name, self.delta)
-        return delta * abs(base) if self.is_relative else delta
+        usual = definition(self.id).alert
+        if not isinstance(usual, Step):
+            raise ValueError(f"{self.id} has no step")
+        delta = config.delta.get(self.name, usual.by)
+        return delta * abs(base) if usual.is_relative else delta
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,9 @@ class Task:
 def measure(data: WindowData, config: Performance) -> list[Finding]:
     """Return the metrics of the task per version, and the main one per segment that is large enough.
 
-    `worse` needs a step and an interval that lies on the worse side of the base; in a segment, being one of many,
-    also a difference that chance explains once in a thousand cases, with the noise of both sides. Values of a window
-    whose outcomes are still coming in are provisional: they are shown and never alert.
+    `worse` needs a step, an interval that lies on the worse side of the base, and a difference that chance explains
+    once in a thousand cases with the noise of both sides: several metrics are looked at every day, and a reference is
+    a sample too. Values of a window whose outcomes are still coming in are provisional: they are shown and never alert.
     """
     found: list[Finding] = []
     for version in data.versions:
@@ -81,8 +83,10 @@ def _of_version(
     now = task.values(profile, None, None)
     before = task.values(labels.base, None, None) if labels.base else {}
     smaller = task.smaller_class(profile, None, None)
+    skew = _skew(profile)
     for metric in wanted:
-        yield _finding(metric, now, before, smaller, version, labels, config)
+        finding = _finding(metric, now, before, smaller, version, labels, config)
+        yield replace(finding, details={**finding.details, **skew})
     for metric in wanted[:1]:
         segments = [
             _of_segment(metric, by, segment, version, labels, profile, task, config)
@@ -92,6 +96,14 @@ def _of_version(
         large = [one for one in segments if one.n >= config.min_labels]
         large.sort(key=lambda one: (one.verdict != Verdict.worse, -one.n, one.segment))
         yield from large[:MAX_SEGMENT_FINDINGS]
+
+
+def _skew(profile: LabelProfile) -> dict[str, float | bool]:
+    """Return how far labelled rows differ from all by their score, where scores are known."""
+    if profile.task != "binary":
+        return {}
+    skew = labelling.label_skew(profile.scores())
+    return {} if skew.value is None else {"label_skew": skew.value, "is_skewed": labelling.is_skewed(skew)}
 
 
 def _of_segment(
@@ -107,9 +119,6 @@ def _of_segment(
     now, smaller = task.values(profile, by, segment), task.smaller_class(profile, by, segment)
     before = task.values(labels.base, by, segment) if labels.base else {}
     finding = _finding(metric, now, before, smaller, version, labels, config)
-    base = before.get(metric.name, Estimate(None))
-    if finding.verdict == Verdict.worse and not is_beyond_chance(now[metric.name], base, metric.better):
-        finding = replace(finding, verdict=Verdict.ok)  # one of many segments: noise of both sides counts
     return replace(finding, segment=f"{by}={segment}"[:400])
 
 
@@ -131,8 +140,12 @@ def _finding(
         step = metric.step(before["mae"].value or 0.0 if metric.name == "bias" else base, config)
     verdict = Verdict.insufficient
     if seen.n >= config.min_labels and base is not None and step is not None:
-        judged, against = (_distance_from_zero(seen), abs(base)) if metric.name == "bias" else (seen, base)
-        verdict = performance_verdict(judged, against, step, metric.better, smaller_class=smaller_class)
+        judged, against = (
+            (_distance_from_zero(seen), _distance_from_zero(was)) if metric.name == "bias" else (seen, was)
+        )
+        verdict = performance_verdict(judged, against.value, step, metric.better, smaller_class=smaller_class)
+        if verdict == Verdict.worse and not is_beyond_chance(judged, against, metric.better):
+            verdict = Verdict.ok
     return Finding(
         KEY,
         metric.id,
@@ -144,9 +157,14 @@ def _finding(
         threshold=step,
         gap=_gap(metric, seen.value, base),
         provisional=not labels.is_mature,
-        details={"coverage": labels.coverage, "rows": labels.rows},
+        details={"coverage": labels.coverage, "rows": labels.rows} | _since(labels),
         **interval(seen) | _reason(seen, base, verdict, config),
     )
+
+
+def _since(labels: Labels) -> dict[str, str]:
+    """Say that the base is the first days of the version, not a reference."""
+    return {"base_since": labels.base_since.isoformat()} if labels.base_since else {}
 
 
 def _reason(seen: Estimate, base: float | None, verdict: Verdict, config: Performance) -> dict[str, str]:
@@ -176,8 +194,8 @@ def _distance_from_zero(bias: Estimate) -> Estimate:
 
 
 def _binary(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
-    counts, rates = profile.scores(by, segment), classification.rates(profile.confusion(by, segment))
-    return rates | {"auc": classification.auc(counts)}
+    rates = classification.rates(profile.confusion(by, segment), seed=None if by else 0)
+    return rates | {"auc": classification.auc(profile.scores(by, segment))}
 
 
 def _binary_smaller(profile: LabelProfile, by: str | None, segment: str | None) -> int:
@@ -188,28 +206,15 @@ def _binary_smaller(profile: LabelProfile, by: str | None, segment: str | None) 
 
 
 def _multiclass(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
-    return classification.rates(profile.confusion(by, segment))
+    return classification.rates(profile.confusion(by, segment), seed=None if by else 0)
 
 
 def _regression(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
-    counts = profile.errors(by, segment)
-    found = regression.from_counts(counts)
-    return found | {"rmse": _with_interval(found["rmse"], counts)}
+    return regression.from_counts(profile.errors(by, segment))
 
 
-def _with_interval(rmse: Estimate, counts: ErrorCounts) -> Estimate:
-    """Give the root of the mean squared error a normal interval of the mean square; errors are known by cell."""
-    if rmse.value is None or counts.n < 2:
-        return rmse
-    low, high = latency_edges(counts.absolute.keys)
-    squares = ((low + high) / 2) ** 2
-    with np.errstate(over="ignore", invalid="ignore"):
-        variance = float((counts.absolute.counts * squares**2).sum()) / counts.n - rmse.value**4
-        half = float(ndtri(0.975)) * float(np.sqrt(max(variance, 0.0) / counts.n))
-        ends = np.sqrt([max(rmse.value**2 - half, 0.0), rmse.value**2 + half])
-    if not np.isfinite(ends).all():
-        return rmse
-    return replace(rmse, low=min(float(ends[0]), rmse.value), high=max(float(ends[1]), rmse.value))
+def _ranking(profile: LabelProfile, by: str | None, segment: str | None) -> Values:
+    return profile.rankings(by, segment).estimates()
 
 
 def _no_class(profile: LabelProfile, by: str | None, segment: str | None) -> None:
@@ -222,12 +227,11 @@ TASKS: dict[str, Task] = {
     ),
     "multiclass": Task((Metric("accuracy"),), _multiclass, _no_class),
     "regression": Task(
-        (
-            Metric("mae", "lower", 0.1, is_relative=True),
-            Metric("rmse", "lower", 0.1, is_relative=True),
-            Metric("bias", "lower", 0.1, is_relative=True),
-        ),
+        (Metric("mae"), Metric("rmse"), Metric("bias")),
         _regression,
         _no_class,
+    ),
+    "ranking": Task(
+        (Metric("ndcg_k"), Metric("map_k"), Metric("recall_k"), Metric("hit_k"), Metric("mrr")), _ranking, _no_class
     ),
 }

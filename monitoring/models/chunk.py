@@ -16,6 +16,10 @@ class ChunkQuerySet(models.QuerySet["Chunk"]):
         """Those that count."""
         return self.filter(state=Chunk.State.LIVE)
 
+    def known(self) -> Self:
+        """Those whose records are known one by one: live, or damaged since."""
+        return self.filter(state__in=(Chunk.State.LIVE, Chunk.State.DAMAGED))
+
 
 class Chunk(models.Model):
     """One row is one Parquet file of one version, day, kind and shadow flag; a file without a row does not exist."""

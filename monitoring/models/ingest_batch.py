@@ -31,6 +31,7 @@ class IngestBatch(models.Model):
         API = "api", "API"
         BACKFILL = "backfill", "Backfill"
         REVIEW = "review", "Review"
+        REPLAY = "replay", "Replay of items set aside"
 
     id = models.UUIDField(primary_key=True, default=uuid4, editable=False)
     team = models.ForeignKey("registry.Team", on_delete=models.CASCADE, related_name="+")
@@ -47,6 +48,7 @@ class IngestBatch(models.Model):
     duplicates = models.PositiveIntegerField(default=0)
     conflicts = models.PositiveIntegerField(default=0)
     parked = models.PositiveIntegerField(default=0)  # of the stored: outcomes that wait for their prediction
+    erased = models.PositiveIntegerField(default=0, db_default=0)  # of subjects that were forgotten
     surprises = models.JSONField(default=dict)
     received_at = models.DateTimeField()
     stored_at = models.DateTimeField(null=True)
@@ -58,7 +60,7 @@ class IngestBatch(models.Model):
             models.UniqueConstraint(fields=["team", "model", "kind", "key"], name="batch_key_is_used_once"),
             models.CheckConstraint(
                 condition=Q(received=F("accepted") + F("rejected"))
-                & (Q(stored_at=None) | Q(accepted=F("stored") + F("duplicates") + F("conflicts"))),
+                & (Q(stored_at=None) | Q(accepted=F("stored") + F("duplicates") + F("conflicts") + F("erased"))),
                 name="batch_counts_add_up",
             ),
         ]

@@ -1,6 +1,8 @@
 """One number with its certainty."""
 
-from typing import ClassVar, Self
+from datetime import datetime
+from typing import Any, ClassVar, NamedTuple, Self
+from uuid import UUID
 
 from django.db import models
 from django.db.models import F, Q
@@ -85,3 +87,34 @@ class Measurement(models.Model):
 
     def __str__(self) -> str:
         return f"{self.metric} {self.feature} {self.segment}".strip()
+
+
+class MeasurementRow(NamedTuple):
+    """The columns of a measurement that is on its way into the table: a run has a hundred, most of them all well."""
+
+    run_id: UUID
+    model_id: UUID
+    check_key: str
+    metric: str
+    version_id: UUID | None
+    endpoint: str
+    signal: str
+    feature: str
+    segment: str
+    value: float | None
+    low: float | None
+    high: float | None
+    n: int
+    base_value: float | None
+    base_n: int
+    threshold: float | None
+    gap: float | None
+    verdict: str
+    reason: str
+    hard: bool
+    provisional: bool
+    rank: int | None
+    details: dict[str, Any]
+    window_start: datetime
+    window_end: datetime
+    is_latest: bool

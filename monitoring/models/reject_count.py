@@ -19,6 +19,7 @@ class RejectCount(models.Model):
                 fields=["model", "version_label", "hour", "feature", "code"], name="rejects_are_counted_once"
             )
         ]
+        indexes = [models.Index(fields=["hour"])]
 
     def __str__(self) -> str:
         return f"{self.n} × {self.code}"

@@ -8,6 +8,7 @@ from uuid import UUID
 from django.urls import reverse
 
 from mlops_portal.kit import wording
+from monitoring.alerts import BLOCKED_VERSION, UNKNOWN_VERSION
 from monitoring.alerts.conditions import breach_count, entries, is_burning
 from monitoring.alerts.limits import lines
 from monitoring.alerts.wording import leading, name, parts
@@ -156,8 +157,13 @@ def _monitor(condition: Condition | None) -> Monitor | None:
 
 def _windows(condition: Condition, monitor: Monitor | None) -> str:
     breaches, judged = breach_count(condition)
-    cadence = CADENCES.get(Monitor.Cadence(monitor.cadence), "") if monitor else ""
+    cadence = (
+        CADENCES.get(Monitor.Cadence(monitor.cadence), "") if monitor else _CADENCE_OF.get(parts(condition).kind, "")
+    )
     return f"{breaches} of the last {' '.join(filter(None, [str(judged), cadence]))} windows"
+
+
+_CADENCE_OF = {"traffic": CADENCES[Monitor.Cadence.HOUR]}  # of sources that are no monitor
 
 
 def _member(alert: Alert, member: AlertMember) -> MemberRow:
@@ -269,6 +275,17 @@ def _steps(alert: Alert, condition: Condition | None, evidence: Evidence | None)
         url = reverse("monitoring:run-detail", args=[evidence.run_id])
         fact = f"everything run {wording.short_id(evidence.run_id)} measured"
         yield NextStep("info", "See what else moved in this window", (fact,), url, "Open run")
+    metric = parts(condition).metric if condition else ""
+    if metric == UNKNOWN_VERSION:
+        url = reverse("registry:version-create", args=[alert.model.slug])
+        yield NextStep("info", "Register the version", ("from then on its predictions are stored",), url, "Register")
+        url = reverse("monitoring:set-aside-list", args=[alert.model.slug])
+        yield NextStep("info", "Then replay what was set aside", ("refused items wait for 14 days",), url, "Open items")
+    if metric == BLOCKED_VERSION:
+        url = reverse("registry:version-list", args=[alert.model.slug])
+        yield NextStep(
+            "info", "See why it is blocked", ("its predictions are stored all the same",), url, "Open versions"
+        )
     model_url = reverse("registry:model-detail", args=[alert.model.slug])
     yield NextStep("info", "See the model over time", (alert.model.name,), model_url, "Open model")
 

@@ -13,11 +13,13 @@ from monitoring.charts import Bullet, Histogram, Limit, Panel, Point, Series, Sp
 from monitoring.metrics import words
 from monitoring.models import Measurement, Run
 from monitoring.reports import shared
+from monitoring.stats.metrics import PSI_LEVEL
 from registry.models import Feature, RegisteredModel
 
 SPARK_WINDOWS = 28
 HISTORY_DAYS = 60
-WARN, DRIFT = 0.1, 0.25
+WARN, DRIFT = PSI_LEVEL.warn, PSI_LEVEL.bad
+NULLS = "null_share.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +92,20 @@ def feature_rows(model: RegisteredModel) -> tuple[Run | None, list[FeatureRow]]:
 def feature_report(model: RegisteredModel, name: str) -> FeatureReport | None:
     """Newest state, history, evidence and segments of one feature; None where no run has looked at it."""
     run = _newest_run(model)
-    newest = _newest(run, name) if run else None
+    history = _history(run, name) if run else []
+    newest = _of_run(history, run, shared.PSI) if run else None
     if run is None or newest is None:
         return None
-    history = list(
-        Measurement.objects.filter(
-            Q(metric=shared.PSI, check_key="input_drift") | Q(metric="null_share.1"),
-            model=model,
-            feature=name,
-            segment="",
-            is_latest=True,
-            window_end__gt=run.window_end - timedelta(days=HISTORY_DAYS),
-        ).order_by("window_end")
-    )
+    nulls = _of_run(history, run, NULLS)
     segments = run.measurements.filter(check_key="input_drift", feature=name).exclude(segment="").order_by("-value")
     defined = Feature.objects.current().filter(model=model, name=name).first()
     return FeatureReport(
-        row=feature_row(newest, dtypes(model), null_shares(run), run.config.config),
+        row=feature_row(
+            newest,
+            {name: _dtype(defined)} if defined else {},
+            {name: nulls.value} if nulls else {},
+            run.config.config,
+        ),
         run_id=str(run.pk),
         window_end=run.window_end,
         history=_panel(
@@ -120,9 +119,23 @@ def feature_report(model: RegisteredModel, name: str) -> FeatureReport | None:
     )
 
 
-def _newest(run: Run, name: str) -> Measurement | None:
-    rows = run.measurements.filter(check_key="input_drift", feature=name, segment="", metric=shared.PSI)
-    return rows.order_by("-n").first()
+def _history(run: Run, name: str) -> list[Measurement]:
+    """Distances and null shares of a feature up to this run."""
+    of_feature = Measurement.objects.filter(
+        Q(metric=shared.PSI, check_key="input_drift") | Q(metric=NULLS),
+        model=run.model_id,
+        feature=name,
+        segment="",
+        is_latest=True,
+        window_end__gt=run.window_end - timedelta(days=HISTORY_DAYS),
+    )
+    return list(of_feature.order_by("window_end"))
+
+
+def _of_run(history: Sequence[Measurement], run: Run, metric: str) -> Measurement | None:
+    """Of several versions the one with most records."""
+    own = (one for one in history if one.run_id == run.pk and one.metric == metric)
+    return max(own, key=lambda one: one.n, default=None)
 
 
 def drift_rows(run: Run) -> Sequence[Measurement]:
@@ -136,7 +149,7 @@ def drift_rows(run: Run) -> Sequence[Measurement]:
 
 def null_shares(run: Run) -> dict[str, float | None]:
     """The share of nulls of each feature in a run."""
-    rows = run.measurements.filter(metric="null_share.1", segment="").order_by("n")
+    rows = run.measurements.filter(metric=NULLS, segment="").order_by("n")
     return dict(rows.values_list("feature", "value"))
 
 
@@ -177,10 +190,11 @@ def feature_row(
 
 def dtypes(model: RegisteredModel) -> dict[str, tuple[str, bool]]:
     """(type in words, whether it is a segment) of each current feature."""
-    return {
-        feature.name: (feature.get_dtype_display().lower(), feature.segment)
-        for feature in Feature.objects.current().filter(model=model)
-    }
+    return {feature.name: _dtype(feature) for feature in Feature.objects.current().filter(model=model)}
+
+
+def _dtype(feature: Feature) -> tuple[str, bool]:
+    return feature.get_dtype_display().lower(), feature.segment
 
 
 def _newest_run(model: RegisteredModel) -> Run | None:

@@ -1,7 +1,7 @@
 """The fleet page: every model in a row, worst first, and what needs a person now."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +13,7 @@ from django.urls import reverse
 from mlops_portal.kit import wording
 from monitoring.charts import Spark
 from monitoring.metrics import words
-from monitoring.models import Alert, Measurement, Reference, Run, VersionTraffic
+from monitoring.models import Alert, Measurement, Reference, Run
 from monitoring.reports import shared
 from monitoring.reports.shared import Cell
 from monitoring.stats.results import Verdict
@@ -72,7 +72,6 @@ class Todo:
 class _Facts:
     """What was read for all models at once."""
 
-    traffic: Mapping[UUID, Mapping[str, Any]]
     runs: Mapping[UUID, Sequence[Run]]
     whole: Mapping[UUID, Sequence[Measurement]]
     inputs: Mapping[UUID, Mapping[str, int]]
@@ -82,17 +81,42 @@ class _Facts:
 
 
 def fleet_rows(viewer: Viewer, *, now: datetime) -> list[FleetRow]:
-    """Every live model the viewer may see, those that need a person first. Eleven queries, however many models."""
-    models = list(
-        RegisteredModel.objects.visible_to(viewer)
-        .live()
-        .exclude(lifecycle=RegisteredModel.Lifecycle.RETIRED)
-        .select_related("team")
-    )
-    facts = _facts({model.pk: model for model in models})
-    rows = [_row(model, facts, now) for model in models]
+    """Every live model the viewer may see, those that need a person first. Seven queries, however many models."""
+    models = _models(viewer)
+    facts = _facts(models)
+    rows = [_row(model, traffic, facts, now) for model, traffic in models.values()]
     rows.sort(key=_urgency)
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Traffic:
+    """When a model was used; live_at: last by the API. top: the highest number of a version that served."""
+
+    first_at: datetime
+    newest_at: datetime
+    live_at: datetime | None
+    top: int
+
+
+_SERVED = Q(versions__traffic__first_at__isnull=False)
+_TRAFFIC = {
+    "first_at": Min("versions__traffic__first_at"),
+    "newest_at": Max("versions__traffic__newest_at", filter=_SERVED),
+    "live_at": Max("versions__traffic__last_live_at", filter=_SERVED),
+    "top": Max("versions__number", filter=_SERVED),
+}
+_Models = Mapping[UUID, tuple[RegisteredModel, _Traffic | None]]
+
+
+def _models(viewer: Viewer) -> _Models:
+    visible = RegisteredModel.objects.visible_to(viewer).live().exclude(lifecycle=RegisteredModel.Lifecycle.RETIRED)
+    return {model.pk: (model, _traffic(model)) for model in visible.select_related("team").annotate(**_TRAFFIC)}
+
+
+def _traffic(model: RegisteredModel) -> _Traffic | None:
+    first_at, *others = (getattr(model, name) for name in _TRAFFIC)
+    return _Traffic(first_at, *others) if first_at else None
 
 
 def _urgency(row: FleetRow) -> tuple[bool, int, int, str]:
@@ -155,32 +179,17 @@ def _reference_todo(reference: Reference) -> Todo:
     )
 
 
-def _facts(models: Mapping[UUID, RegisteredModel]) -> _Facts:
-    traffic = {row["version__model"]: row for row in _traffic(models)}
+def _facts(models: _Models) -> _Facts:
     newest = shared.newest_runs(list(models))
     runs = _grouped(newest)
     whole = _grouped(shared.whole(newest).order_by("pk"))
     return _Facts(
-        traffic=traffic,
         runs=runs,
         whole=whole,
         inputs=_inputs(newest),
-        weeks=_weeks({pk: row["first_at"] for pk, row in traffic.items()}),
-        sparks=_sparks(models, runs),
+        weeks=_weeks({pk: traffic.first_at for pk, (_, traffic) in models.items() if traffic}),
+        sparks=_sparks({pk: model.task for pk, (model, _) in models.items()}, runs),
         alerts=_alerts(models),
-    )
-
-
-def _traffic(models: Mapping[UUID, RegisteredModel]) -> Iterable[Mapping[str, Any]]:
-    return (
-        VersionTraffic.objects.filter(version__model__in=models, first_at__isnull=False)
-        .values("version__model")
-        .annotate(
-            first_at=Min("first_at"),
-            newest_at=Max("newest_at"),
-            live_at=Max("last_live_at"),
-            top=Max("version__number"),
-        )
     )
 
 
@@ -225,20 +234,18 @@ def _judged(verdicts: Sequence[str]) -> str | None:
     return shared.worst([verdict for verdict in verdicts if verdict not in unjudged] or verdicts) or None
 
 
-def _sparks(
-    models: Mapping[UUID, RegisteredModel], runs: Mapping[UUID, Sequence[Run]]
-) -> dict[UUID, list[Measurement]]:
+def _sparks(tasks: Mapping[UUID, str], runs: Mapping[UUID, Sequence[Run]]) -> dict[UUID, list[Measurement]]:
     """The main metric of each model over its newest 28 daily windows."""
     condition = Q(pk__in=[])
     for model, own in runs.items():
         end = max(run.window_end for run in own)
-        metric = shared.MAIN_METRIC[models[model].task]
+        metric = shared.MAIN_METRIC[tasks[model]]
         condition |= Q(model=model, metric=metric, window_end__gt=end - timedelta(days=SPARK_DAYS), window_end__lte=end)
     rows = Measurement.objects.filter(condition, is_latest=True, feature="", segment="").order_by("window_end", "pk")
     return _grouped(rows.only("model_id", "metric", "value", "window_end", "verdict", "n"))
 
 
-def _alerts(models: Mapping[UUID, RegisteredModel]) -> dict[UUID, tuple[int, str]]:
+def _alerts(models: Collection[UUID]) -> dict[UUID, tuple[int, str]]:
     rows = (
         Alert.objects.open()
         .filter(model__in=models)
@@ -248,11 +255,10 @@ def _alerts(models: Mapping[UUID, RegisteredModel]) -> dict[UUID, tuple[int, str
     return {row["model"]: (row["number"], "critical" if row["critical"] else "warning") for row in rows}
 
 
-def _row(model: RegisteredModel, facts: _Facts, now: datetime) -> FleetRow:
-    traffic = facts.traffic.get(model.pk)
+def _row(model: RegisteredModel, traffic: _Traffic | None, facts: _Facts, now: datetime) -> FleetRow:
     whole = shared.by_metric(facts.whole.get(model.pk, ()))
     open_alerts, severity = facts.alerts.get(model.pk, (0, ""))
-    launched = traffic["first_at"] if traffic else None
+    launched = traffic.first_at if traffic else None
     ended = _ended(traffic, now)
     return FleetRow(
         slug=model.slug,
@@ -260,29 +266,29 @@ def _row(model: RegisteredModel, facts: _Facts, now: datetime) -> FleetRow:
         team=model.team.name,
         team_slug=model.team.slug,
         is_demo=model.is_demo,
-        versions=f"v{traffic['top']}" if traffic else "no traffic",
+        versions=f"v{traffic.top}" if traffic else "no traffic",
         launched_at=launched,
         day=(ended.date() - launched.date()).days if launched and ended else None,
         weeks=_three(facts.weeks.get(model.pk)),
-        inputs=_inputs_cell(model, facts),
+        inputs=_inputs_cell(model, facts.inputs.get(model.pk), has_traffic=traffic is not None),
         outputs=_outputs_cell(whole),
         performance=_metric_cell(shared.leading_performance(whole, model.task), named=True),
         latency=_metric_cell(whole.get(shared.P95)),
         cost=_metric_cell(whole.get(shared.COST)),
         volume=_volume_cell(whole.get(shared.VOLUME)),
         spark=_spark(facts.sparks.get(model.pk, ())),
-        last_record_at=traffic["newest_at"] if traffic else None,
+        last_record_at=traffic.newest_at if traffic else None,
         open_alerts=open_alerts,
         worst_alert=severity,
         worst=shared.worst(str(run.summary.get("worst", "")) for run in facts.runs.get(model.pk, ())),
     )
 
 
-def _ended(traffic: Mapping[str, Any] | None, now: datetime) -> datetime | None:
+def _ended(traffic: _Traffic | None, now: datetime) -> datetime | None:
     """Today for live traffic; the last record of a history."""
     if traffic is None:
         return None
-    return now if traffic["live_at"] else min(now, traffic["newest_at"])
+    return now if traffic.live_at else min(now, traffic.newest_at)
 
 
 def _three(weeks: tuple[str | None, ...] | None) -> tuple[str | None, str | None, str | None]:
@@ -290,11 +296,10 @@ def _three(weeks: tuple[str | None, ...] | None) -> tuple[str | None, str | None
     return first, second, third
 
 
-def _inputs_cell(model: RegisteredModel, facts: _Facts) -> Cell:
-    counts = facts.inputs.get(model.pk)
+def _inputs_cell(model: RegisteredModel, counts: Mapping[str, int] | None, *, has_traffic: bool) -> Cell:
     url = reverse("monitoring:model-inputs", args=[model.slug])
     if not counts:
-        return Cell(Verdict.no_data, "no reference" if facts.traffic.get(model.pk) else "no data")
+        return Cell(Verdict.no_data, "no reference" if has_traffic else "no data")
     moved = counts.get(Verdict.drift, 0) + counts.get(Verdict.warn, 0)
     verdict = shared.worst(counts)
     short = f"{moved} of {sum(counts.values())}"

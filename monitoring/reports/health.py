@@ -42,7 +42,7 @@ class HealthReport:
 
 
 def health(model: RegisteredModel, *, span: str, now: datetime) -> HealthReport:
-    """Key figures of the newest runs and the timeline of the span (a key of SPANS). Seven queries."""
+    """Key figures of the newest runs and the timeline of the span (a key of SPANS). Six queries."""
     runs = shared.newest_runs([model.pk])
     traffic = VersionTraffic.objects.filter(version__model=model).aggregate(
         first_at=Min("first_at"), at=Max("newest_at")

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from django.db.models import Subquery
+
 from mlops_portal.kit import wording
 from monitoring.charts import Whisker
 from monitoring.metrics import words
@@ -53,7 +55,7 @@ class RunReport:
 
 
 def run_report(run: Run) -> RunReport:
-    """Everything the page shows of one run, from its stored measurements. At most nine queries."""
+    """Everything the page shows of one run, from its stored measurements. At most eight queries."""
     types, nulls = dtypes(run.model), null_shares(run)
     features = [feature_row(one, types, nulls, run.config.config) for one in drift_rows(run)]
     features.sort(key=lambda row: (row.rank or 99, -(row.value or 0.0), row.name))
@@ -97,10 +99,12 @@ def _revisions(run: Run) -> list[tuple[UUID, int]]:
 
 
 def _neighbours(run: Run) -> tuple[UUID | None, UUID | None]:
-    others = Run.objects.filter(monitor=run.monitor, is_latest=True).values_list("pk", flat=True)
-    before = others.filter(window_end__lt=run.window_end).order_by("-window_end").first()
-    after = others.filter(window_end__gt=run.window_end).order_by("window_end").first()
-    return before, after
+    others = Run.objects.filter(monitor=run.monitor, is_latest=True).values("pk")
+    before = others.filter(window_end__lt=run.window_end).order_by("-window_end")[:1]
+    after = others.filter(window_end__gt=run.window_end).order_by("window_end")[:1]
+    beside: tuple[UUID | None, UUID | None]
+    beside = Run.objects.values_list(Subquery(before), Subquery(after)).get(pk=run.pk)
+    return beside
 
 
 def _figures(run: Run, features: Sequence[FeatureRow], measured: Sequence[Measurement]) -> tuple[Figure, ...]:

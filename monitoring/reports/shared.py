@@ -76,11 +76,12 @@ def said(one: Measurement, unit: str | None = None) -> str:
 
 
 def certainty(one: Measurement) -> str:
-    """Interval and sample size: "66–76 %, n = 412"."""
+    """Interval and sample size: "66–76 %, n = 412"; a note where the labelled records are not like the others."""
     bounds = ""
     if one.low is not None and one.high is not None:
         bounds = wording.interval(one.low, one.high, words(one.metric).unit, like=one.value or None) + ", "
-    return f"{bounds}n = {wording.count(one.n)}"
+    note = ", labelled records are not typical" if one.details.get("is_skewed") else ""
+    return f"{bounds}n = {wording.count(one.n)}{note}"
 
 
 def newest_runs(models: Sequence[UUID]) -> list[Run]:

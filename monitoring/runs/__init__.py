@@ -9,11 +9,11 @@ processes ask for runs (`request`) and load no scipy.
 * `worst`: the verdict the run is shown with; `checks`: the worst verdict of each check
 * `top`: at most five features with the largest excess drift, in order:
   {"feature", "version" (number), "psi", "excess", "verdict"}
-* `rejected`, `duplicates`: items that came in during the window and were refused, or were there already
+* `rejected`: items that came in during the window and were refused
 * `damaged`: files among those the numbers rest on that cannot be read any more
 
 A run without rows has the state `no_data`, the summary {"verdicts": {"no_data": 1}, "worst": "no_data", "top": []}
-with these counts, and at most a measurement of volume.
+with these counts, and at most the measurements of volume and silence.
 `Run.inputs`: {"chunks", "generations" ({version: {day: generation}}), "labels" (the same of outcomes, where they are
 read), "grids", "references"}.
 """

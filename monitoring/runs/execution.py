@@ -35,25 +35,31 @@ def execute(run_id: UUID, lease: Lease, *, now: datetime | None = None) -> None:
     Safe to call twice, and harmless when overtaken: a run that is over is left alone, and a worker without a lease
     saves nothing (LostLease). A check that fails makes a measurement `error` and stops no other; if the window
     itself cannot be read the job is tried again, and the run is `failed` after the last attempt.
+    now: takes the place of the clock, at the beginning and at the end.
     """
-    now = now or clock.now()
-    run = _begin(run_id, now)
+    started_at = now or clock.now()
+    run = _begin(run_id, started_at)
     if run is None:
         return
     try:
         config = configs.load(run.config.config)
-        loaded = load(run, config, now)
+        loaded = load(run, config, started_at)
         fault("run.loaded")
         findings = measure(loaded.data, config.checks)
         fault("run.computed")
     except Exception as error:
         if lease.attempts >= lease.max_attempts and queue.renew(lease):
-            _fail(run, scrub.describe(error), now)
+            _fail(run, scrub.describe(error), now or _end(started_at))
         raise
     with queue.finishing(lease):
-        saving.save(run, loaded, findings, now)
+        saving.save(run, loaded, findings, now or _end(started_at))
         fault("run.in_txn")
     fault("run.committed")
+
+
+def _end(started_at: datetime) -> datetime:
+    """The present moment; a clock that was set back meanwhile does not make an end before the start."""
+    return max(started_at, clock.now())
 
 
 def _begin(run_id: UUID, now: datetime) -> Run | None:
@@ -61,7 +67,7 @@ def _begin(run_id: UUID, now: datetime) -> Run | None:
     row = Run.objects.filter(pk=run_id, state__in=BEGINNABLE)
     if not row.update(state=Run.State.RUNNING, started_at=now, dirty_at=None, dirty_rows=0, error=""):
         return None
-    return Run.objects.select_related("monitor", "model", "config").get(pk=run_id)
+    return Run.objects.select_related("monitor", "model__team", "config").get(pk=run_id)
 
 
 @transaction.atomic
@@ -102,6 +108,8 @@ def recompute(run: Run) -> list[Finding]:
     loaded = load(run, config, run.finished_at or run.planned_at, mature=run.mature)
     if loaded.pins.generations() != run.inputs["generations"]:
         raise InputsMoved("Traffic came to the days of this run since it was measured.")
+    if list(loaded.references) != run.inputs["references"]:
+        raise InputsMoved("What this run was compared with has changed since it was measured.")
     return measure(loaded.data, config.checks)
 
 

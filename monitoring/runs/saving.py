@@ -1,18 +1,19 @@
 """Storing the result of a run: everything in the transaction that ends its job."""
 
-import json
 import logging
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from mlops_portal.kit.insertion import Insertion
 from monitoring import alerts
 from monitoring.checks.base import Finding
 from monitoring.checks.judging import worst
-from monitoring.models import Measurement, Run
+from monitoring.models import Measurement, MeasurementRow, Run
 from monitoring.runs.loading import Loaded
 from monitoring.stats.results import Reason, Verdict
 
@@ -20,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 DETAILS_BYTES = 4096
 CODE_VERSION = "1"  # grows whenever the same inputs would give other findings
-_STORED = [one.name for one in fields(Finding) if one.name not in {"key", "gates", "excess", "version", "details"}]
+_measurements = Insertion(Measurement, MeasurementRow._fields)
 
 
 def save(run: Run, loaded: Loaded, findings: Sequence[Finding], now: datetime) -> None:
@@ -48,8 +49,9 @@ def save(run: Run, loaded: Loaded, findings: Sequence[Finding], now: datetime) -
     # so one of the two sees the other.
     _mark_if_moved(row, loaded, now)
     run.state, run.rows, run.is_latest = written["state"], written["rows"], True
-    measurements = Measurement.objects.bulk_create([_measurement(run, finding) for finding in findings])
-    alerts.observe_run(run, measurements, now=now)
+    measured = [_row(run, finding) for finding in findings]
+    _measurements.rows(measured)
+    alerts.observe_run(run, measured, now=now)
 
 
 def _former(run: Run) -> Run | None:
@@ -89,7 +91,7 @@ def _fields(loaded: Loaded, findings: Sequence[Finding], digest: str, now: datet
 
 def summary(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:
     """Return what lists and pages show of a run; the keys stand in the docstring of `monitoring.runs`."""
-    counted = {"rejected": loaded.rejected, "duplicates": loaded.duplicates, "damaged": loaded.damaged}
+    counted = {"rejected": loaded.rejected, "damaged": loaded.damaged}
     if not loaded.data.rows:
         return {"verdicts": {"no_data": 1}, "worst": "no_data", "checks": {}, "top": []} | counted
     numbers = {version.id: version.number for version in loaded.data.versions}
@@ -114,30 +116,47 @@ def summary(loaded: Loaded, findings: Sequence[Finding]) -> dict[str, Any]:
     } | counted
 
 
-def _measurement(run: Run, finding: Finding) -> Measurement:
-    values = {name: getattr(finding, name) for name in _STORED}
-    for name in ("value", "low", "high", "base_value", "threshold", "gap"):
-        values[name] = _finite(values[name])
-    if values["value"] is None and not values["reason"]:
-        values["reason"] = Reason.not_finite if finding.value is not None else Reason.undefined
-    if values["low"] is not None and values["high"] is not None and values["low"] > values["high"]:
-        values["low"], values["high"] = values["high"], values["low"]
-    return Measurement(
-        run=run,
+def _row(run: Run, finding: Finding) -> MeasurementRow:
+    value, low, high = _finite(finding.value), _finite(finding.low), _finite(finding.high)
+    reason = str(finding.reason)
+    if value is None and not reason:
+        reason = Reason.undefined.value if finding.value is None else Reason.not_finite.value
+    if low is not None and high is not None and low > high:
+        low, high = high, low
+    return MeasurementRow(
+        run_id=run.pk,
         model_id=run.model_id,
+        check_key=finding.check_key,
+        metric=finding.metric,
         version_id=finding.version,
+        endpoint=finding.endpoint,
+        signal=finding.signal,
+        feature=finding.feature,
+        segment=finding.segment,
+        value=value,
+        low=low,
+        high=high,
+        n=finding.n,
+        base_value=_finite(finding.base_value),
+        base_n=finding.base_n,
+        threshold=_finite(finding.threshold),
+        gap=_finite(finding.gap),
+        verdict=Verdict(finding.verdict).value,
+        reason=reason,
+        hard=finding.hard,
+        provisional=finding.provisional,
+        rank=finding.rank,
         details=_details(finding),
         window_start=run.window_start,
         window_end=run.window_end,
         is_latest=True,
-        **values | {"verdict": Verdict(finding.verdict).value, "reason": str(values["reason"])},
     )
 
 
 def _details(finding: Finding) -> dict[str, Any]:
     """Return the details without what JSON cannot say, and without the histogram if they were over 4 KB."""
     details: dict[str, Any] = _plain(dict(finding.details))
-    if len(json.dumps(details)) > DETAILS_BYTES:
+    if len(msgspec.json.encode(details)) > DETAILS_BYTES:
         details.pop("histogram", None)
     return details
 

@@ -1,16 +1,19 @@
 """Calibration: do scores mean what they say?"""
 
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.special import ndtr
 
 from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.grid import SCORE_CELLS, SCORE_EDGES, headline
-from monitoring.stats.intervals import wilson
+from monitoring.stats.intervals import MIN_CLASS, wilson
 from monitoring.stats.profile import ScoreCounts
 from monitoring.stats.results import Divergence, Estimate, Reason, Verdict
 
 BINS = 10
 SLACK = 1e-12
+FOLDS = 5
 
 
 def cell_scores(cells: int) -> FloatArray:
@@ -30,6 +33,8 @@ def ece(counts: ScoreCounts) -> Estimate:
 
 def ece_exact(labels: FloatArray, scores: FloatArray) -> Estimate:
     """Return the expected calibration error of rows.
+
+    labels: 0, 1 or NaN for unknown; a row without a label, or with a score outside of [0, 1], is left out.
 
     >>> ece_exact(np.array([1, 1]), np.array([0.75, 0.75])).value
     0.25
@@ -128,6 +133,79 @@ def reliability(counts: ScoreCounts) -> list[tuple[float, Estimate]]:
     ]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Map:
+    """How often the label is 1 at a score: linear between knots, level beyond them.
+
+    scores, chances: the knots, both ascending; none of them where the scores speak for themselves.
+    n: the labelled rows it was fitted on. gain: by how much it lowers the cross-validated ECE; None if not known.
+    """
+
+    scores: FloatArray
+    chances: FloatArray
+    n: int
+    gain: float | None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the map changes a score; else every score is its own chance."""
+        return len(self.scores) > 0
+
+    def __call__(self, scores: FloatArray) -> FloatArray:
+        """Return the chance at each score, in [0, 1]."""
+        if not self.is_kept:
+            return np.clip(scores, 0.0, 1.0)
+        return np.interp(scores, self.scores, self.chances)
+
+
+def isotonic(counts: ScoreCounts, seed: int = 0) -> Map:
+    """Fit the monotone map from score to chance; kept only if it lowers the cross-validated ECE (5 folds).
+
+    seed: how the rows fall into folds. Below 30 rows of a class no map is kept, and its gain is not known.
+
+    Zadrozny and Elkan, KDD (2002).
+
+    >>> isotonic(ScoreCounts.of(np.repeat([0.0, 1.0], 50), np.full(100, 0.9))).chances.tolist()
+    [0.5]
+    """
+    none, n = np.empty(0), counts.n
+    if min(counts.n_negative, counts.n_positive) < MIN_CLASS:
+        return Map(none, none, n, gain=None)
+    scores, labelled = cell_scores(len(counts.negatives)), np.stack((counts.negatives, counts.positives))
+    parts = np.random.default_rng(seed).multinomial(labelled, np.full(FOLDS, 1 / FOLDS))
+    gain = sum(_gain(scores, labelled - part, part) for part in np.moveaxis(parts, -1, 0)) / n
+    knots, chances = _fit(scores, labelled)
+    return Map(knots, chances, n, gain) if gain > 0 else Map(none, none, n, gain)
+
+
+def pooled(means: FloatArray, weights: FloatArray | IntArray | None = None) -> FloatArray:
+    """Return the non-decreasing values nearest to means, by least squares: neighbours out of order are pooled.
+
+    >>> pooled(np.array([0.0, 1.0, 0.0])).tolist()
+    [0.0, 0.5, 0.5]
+    """
+    from scipy.optimize import isotonic_regression
+
+    return np.asarray(isotonic_regression(means, weights=weights).x)
+
+
+def _fit(scores: FloatArray, labelled: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the knots: of each level stretch its first and last occupied cell."""
+    both = labelled.sum(axis=0)
+    used = both > 0
+    chances = pooled(labelled[1, used] / both[used], both[used])
+    level = np.diff(chances) <= SLACK
+    needed = ~(np.append(False, level) & np.append(level, False))
+    return scores[used][needed], chances[needed]
+
+
+def _gain(scores: FloatArray, fitted_on: IntArray, judged_on: IntArray) -> float:
+    """Return by how much, times rows, the map of some rows lowers the ECE of others."""
+    mapped = np.interp(scores, *_fit(scores, fitted_on))
+    before, after = (_ece(column, judged_on[0], judged_on[1]) for column in (scores, mapped))
+    return ((before.value or 0.0) - (after.value or 0.0)) * before.n
+
+
 def calibration_verdict(error: Estimate, test: Divergence, warn: float = 0.03, worse: float = 0.08) -> Verdict:
     """Judge calibration: both the error and the evidence (|z| > 3.29) are needed.
 
@@ -144,9 +222,14 @@ def calibration_verdict(error: Estimate, test: Divergence, warn: float = 0.03, w
 
 
 def _by_score(labels: FloatArray, scores: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
-    """Return the distinct scores and their negatives and positives."""
-    if len(labels) != len(scores) or not np.isin(labels, (0, 1)).all():
+    """Return the distinct scores and their negatives and positives.
+
+    A row without a label (NaN) or with a score outside of [0, 1] is left out.
+    """
+    y, s = np.asarray(labels, dtype=np.float64), np.asarray(scores, dtype=np.float64)
+    if len(y) != len(s) or not np.isin(y[~np.isnan(y)], (0, 1)).all():
         raise ValueError("labels 0 and 1, and as many scores, are needed")
-    distinct, place = np.unique(scores, return_inverse=True)
-    counts = [np.bincount(place[labels == label], minlength=len(distinct)) for label in (0, 1)]
+    used = ~np.isnan(y) & (s >= 0) & (s <= 1)
+    distinct, place = np.unique(s[used], return_inverse=True)
+    counts = [np.bincount(place[y[used] == label], minlength=len(distinct)) for label in (0, 1)]
     return distinct, counts[0], counts[1]

@@ -4,9 +4,11 @@ Equal content gives equal bytes on every machine, so that a hash of them is a na
 """
 
 import json
+import math
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 Arrays = Mapping[str, NDArray[Any]]
 
 _KEPT_DTYPES = ("<f8", "<u8", "<u2")
+_DTYPES = (*_KEPT_DTYPES, "<i4", "<i8")
 _INT32 = np.iinfo(np.int32)
 
 
@@ -43,18 +46,44 @@ def unpack(magic: bytes, blob: bytes) -> tuple[dict[str, Any], dict[str, NDArray
         described = json.loads(blob[8:start])
     except ValueError as error:
         raise ValueError("the header of these bytes is damaged") from error
+    _require_directory(described)
     arrays = {}
     for name, dtype, shape in described["arrays"]:
-        size = int(np.prod(shape, dtype=np.int64))
-        end = start + size * np.dtype(dtype).itemsize
-        if end > len(blob):
+        size = math.prod(shape)
+        if start + size * np.dtype(dtype).itemsize > len(blob):
             raise ValueError("these bytes are too short")
         flat = np.frombuffer(blob, dtype=dtype, count=size, offset=start)
         arrays[name] = _widen(flat, dtype).reshape(shape)
-        start = end
+        start += flat.nbytes
     if start != len(blob):
         raise ValueError("these bytes are too long")
     return described["header"], arrays
+
+
+def _require_directory(described: object) -> None:
+    """Raise ValueError unless a header names arrays of the known types and possible shapes."""
+    listed = (
+        described.get("arrays") if isinstance(described, dict) and isinstance(described.get("header"), dict) else None
+    )
+    if not isinstance(listed, list) or not all(map(_is_entry, listed)):
+        raise ValueError("the header of these bytes is damaged")
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, list) or len(entry) != 3:
+        return False
+    name, dtype, shape = entry
+    sizes = shape if isinstance(shape, list) else [None]
+    return isinstance(name, str) and dtype in _DTYPES and all(type(size) is int and size >= 0 for size in sizes)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Bytes whose header lacks what a reader looks for, or has something else there, are damaged: a ValueError."""
+    try:
+        yield
+    except (AttributeError, IndexError, KeyError, OverflowError, TypeError) as error:
+        raise ValueError("the content of these bytes is damaged") from error
 
 
 def compress(packed: bytes) -> bytes:

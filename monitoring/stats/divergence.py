@@ -90,9 +90,13 @@ def hellinger(reference: IntArray, current: IntArray) -> Divergence:
 def noise_floor(bins: int, n: int, m: int, alpha: float = ALPHA) -> float:
     """Return the PSI that n reference and m window rows exceed by chance with probability alpha.
 
+    Raises ValueError below two bins or without rows on one side: nothing can be compared there.
+
     >>> round(noise_floor(10, 50_000, 5_000), 6)
     0.006133
     """
+    if bins < 2 or n < 1 or m < 1 or not 0 < alpha < 1:
+        raise ValueError("two bins, rows on both sides and a probability are needed")
     return float(chdtri(bins - 1, alpha)) * (1 / n + 1 / m)
 
 
@@ -111,6 +115,9 @@ def occupied(reference: IntArray, current: IntArray) -> tuple[IntArray, IntArray
     """Return the counts of the bins that are not empty on both sides.
 
     Raises ValueError if the shapes differ or a count is negative.
+
+    >>> [side.tolist() for side in occupied(np.array([3, 0, 2]), np.array([1, 0, 0]))]
+    [[3, 2], [1, 0]]
     """
     if reference.shape != current.shape or reference.ndim != 1:
         raise ValueError("two arrays of counts on the same bins are needed")
@@ -121,7 +128,11 @@ def occupied(reference: IntArray, current: IntArray) -> tuple[IntArray, IntArray
 
 
 def missing_reason(reference: IntArray, current: IntArray) -> Reason | None:
-    """Return why occupied bins cannot be compared: no reference, an empty window, or a single bin."""
+    """Return why occupied bins cannot be compared: no reference, an empty window, or a single bin.
+
+    >>> missing_reason(np.array([5]), np.array([9])).value, missing_reason(np.array([5, 1]), np.array([9, 1]))
+    ('constant', None)
+    """
     if not reference.any():
         return Reason.no_reference
     if not current.any():

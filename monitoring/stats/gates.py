@@ -1,8 +1,9 @@
 """From numbers to verdicts, and from verdicts over time to the state of a condition."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from statistics import NormalDist
 
@@ -21,6 +22,8 @@ FALSE_DISCOVERY_RATE = 0.01
 SINGLE_P = 0.001
 RING_SIZE = 8
 MATURE_SHARE = 0.9
+SEGMENT_EXCESS = 2.0
+LADDER_DAYS = (1, 3, 7, 28)
 BREACHES = frozenset({Verdict.warn, Verdict.drift, Verdict.worse})
 UNJUDGED = frozenset({Verdict.insufficient, Verdict.no_data, Verdict.error})
 
@@ -28,12 +31,17 @@ UNJUDGED = frozenset({Verdict.insufficient, Verdict.no_data, Verdict.error})
 def benjamini_hochberg(p_values: Sequence[float] | FloatArray, q: float = FALSE_DISCOVERY_RATE) -> list[bool]:
     """Tell which p-values are accepted as evidence at false discovery rate q, in the order given.
 
+    NaN, a p-value that is unknown, is never accepted but counts as one of the tests.
+
+    Raises ValueError unless the p-values are one row and 0 < q < 1.
     Benjamini and Hochberg, JRSS B 57 (1995).
 
     >>> benjamini_hochberg([0.001, 0.004, 0.0029, 0.5], 0.01)
     [True, True, True, False]
     """
     p = np.asarray(p_values, dtype=np.float64)
+    if p.ndim != 1 or not 0 < q < 1:
+        raise ValueError("a row of p-values and a rate between 0 and 1 are needed")
     if not len(p):
         return []
     ordered = np.sort(p)
@@ -68,6 +76,32 @@ def drift_verdict(result: Divergence, p_accepted: bool, warn: float, drift: floa
     if result.value is None or not p_accepted or result.value < warn - SLACK:
         return Verdict.ok
     return Verdict.drift if result.value >= drift - SLACK else Verdict.warn
+
+
+def widened(window: timedelta, is_enough: Callable[[timedelta], bool]) -> timedelta:
+    """Return the length of the shortest window with the same end that has enough rows to judge.
+
+    The window itself, else 1, 3, 7, 28 days; where none of them has enough, the window as it is.
+
+    >>> rows_a_day = 40
+    >>> widened(timedelta(days=1), lambda length: rows_a_day * length.days >= MIN_WINDOW).days
+    7
+    """
+    longer = (timedelta(days=days) for days in LADDER_DAYS if timedelta(days=days) > window)
+    return next((length for length in (window, *longer) if is_enough(length)), window)
+
+
+def segment_speaks(segment: Verdict, gap: float | None, aggregate: Verdict | None, aggregate_gap: float | None) -> bool:
+    """Tell whether a segment may alert beside its aggregate: where that is quiet, or at most half as far out.
+
+    gap: distance from the baseline in the worse direction, None if unknown. What does not breach always speaks.
+
+    >>> segment_speaks(Verdict.drift, 0.5, Verdict.warn, 0.2), segment_speaks(Verdict.drift, 0.3, Verdict.warn, 0.2)
+    (True, False)
+    """
+    if segment not in BREACHES or aggregate not in BREACHES:
+        return True
+    return gap is not None and aggregate_gap is not None and gap >= SEGMENT_EXCESS * aggregate_gap - SLACK
 
 
 def performance_verdict(
@@ -202,6 +236,9 @@ def observe(condition: Condition, seen: Observation, rule: Rule) -> Condition:
     """Return the condition after one more window.
 
     A window that could not be judged changes nothing. Going quiet empties the ring.
+
+    >>> observe(Condition(), Observation(Verdict.warn, 0.12, 0.1), EVENT).state.value
+    'firing'
     """
     if not seen.is_judged:
         return condition

@@ -7,10 +7,12 @@ import numpy as np
 
 from monitoring.stats.arrays import IntArray
 from monitoring.stats.intervals import rate
+from monitoring.stats.metrics import SHARE_RISE
 from monitoring.stats.results import Estimate, Reason, Verdict
 from monitoring.stats.twosample import pooled_z
 
 SLACK = 1e-12
+MIN_HISTORY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +23,12 @@ class ShareRule:
     drift: also by at least drift_rise.
     """
 
-    least_rise: float = 0.02
-    relative_rise: float = 0.5
+    least_rise: float = SHARE_RISE.least
+    relative_rise: float = SHARE_RISE.relative
     z_limit: float = 3.29
     min_rows: int = 10
-    drift_rise: float = 0.2
-    critical_rise: float = 0.5
+    drift_rise: float = SHARE_RISE.drift
+    critical_rise: float = SHARE_RISE.critical
 
 
 SHARE_RULE = ShareRule()
@@ -48,18 +50,19 @@ def share_change(k_ref: int, n_ref: int, k_cur: int, n_cur: int, rule: ShareRule
     """Judge the rise of a share from k_ref of n_ref reference rows to k_cur of n_cur window rows.
 
     Without window rows `no_data`, without reference rows `insufficient`. A fall is ok.
+    Raises ValueError unless 0 <= k <= n on both sides.
 
     >>> share_change(0, 10_000, 25, 500).verdict.value, share_change(0, 10_000, 1, 500).verdict.value
     ('warn', 'ok')
     """
+    z = pooled_z(k_ref, n_ref, k_cur, n_cur)
     share = rate(k_cur, n_cur)
     if share.value is None:
         return ShareChange(Verdict.no_data, share, _share(k_ref, n_ref), 0.0, reason=Reason.empty)
     if not n_ref:
         return ShareChange(Verdict.insufficient, share, None, 0.0, reason=Reason.no_reference)
     before = k_ref / n_ref
-    rise, z = share.value - before, pooled_z(k_ref, n_ref, k_cur, n_cur)
-    verdict = Verdict.ok
+    rise, verdict = share.value - before, Verdict.ok
     enough = rise >= max(rule.least_rise, rule.relative_rise * before) - SLACK
     if enough and z > rule.z_limit and k_cur >= rule.min_rows:
         verdict = Verdict.drift if rise >= rule.drift_rise - SLACK else Verdict.warn
@@ -75,9 +78,10 @@ def stuck(reference: IntArray, current: IntArray, *, limit: float = 0.99, usual:
     >>> stuck(np.array([50, 50]), np.array([0, 300]))
     True
     """
-    if not reference.any() or not current.any():
+    n = int(current.sum())
+    if not n or int(current.max()) / n < limit - SLACK or not reference.any():
         return False
-    return bool(current.max() / current.sum() >= limit - SLACK and reference.max() / reference.sum() < usual - SLACK)
+    return bool(reference.max() / reference.sum() < usual - SLACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +97,23 @@ class VolumeChange:
 def volume(rows: float, history: Sequence[float], *, z_limit: float = 3.5, least_change: float = 0.3) -> VolumeChange:
     """Judge a window's row count against earlier ones of the same weekday or hour; both directions warn.
 
-    Under four earlier windows `insufficient`.
+    Under four earlier windows `insufficient`; earlier counts that are not finite are left out.
 
     >>> volume(200, [100, 102, 98, 100]).verdict.value
     'warn'
     """
-    if len(history) < 4:
+    before = np.asarray(history, dtype=np.float64)
+    before = before[np.isfinite(before)]
+    if not np.isfinite(rows):
+        return VolumeChange(Verdict.insufficient, reason=Reason.not_finite)
+    if len(before) < MIN_HISTORY:
         return VolumeChange(Verdict.insufficient, reason=Reason.too_few)
-    median = float(np.median(history))
-    spread = 1.4826 * float(np.median(np.abs(np.asarray(history) - median)))
-    z = (rows - median) / (spread or max(0.05 * median, 1.0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        median = float(np.median(before))
+        spread = 1.4826 * float(np.median(np.abs(before - median)))
+        z = float((np.float64(rows) - median) / (spread or max(0.05 * median, 1.0)))
+    if not np.isfinite(z):
+        return VolumeChange(Verdict.insufficient, reason=Reason.not_finite)
     changed = abs(rows - median) >= least_change * median - SLACK
     return VolumeChange(Verdict.warn if abs(z) > z_limit and changed else Verdict.ok, median, z)
 
@@ -110,14 +121,17 @@ def volume(rows: float, history: Sequence[float], *, z_limit: float = 3.5, least
 def freshness(gap_s: float, gaps_s: Sequence[float], *, factor: float = 3.0) -> Verdict:
     """Judge the time since the last event against the gaps between earlier ones.
 
-    `warn` beyond 3 x their 99th percentile; `insufficient` without earlier gaps.
+    gap_s: infinite if there never was one. `warn` beyond 3 x the 99th percentile of the gaps; `insufficient` without
+    earlier gaps, or with a gap that is no number.
 
     >>> freshness(100.0, [10.0, 20.0, 30.0]).value
     'warn'
     """
-    if not len(gaps_s):
+    before = np.asarray(gaps_s, dtype=np.float64)
+    before = before[np.isfinite(before)]
+    if not len(before) or np.isnan(gap_s):
         return Verdict.insufficient
-    return Verdict.warn if gap_s > factor * float(np.quantile(gaps_s, 0.99)) else Verdict.ok
+    return Verdict.warn if gap_s > factor * float(np.quantile(before, 0.99)) else Verdict.ok
 
 
 @dataclass(frozen=True, slots=True)

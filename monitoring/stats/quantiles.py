@@ -20,6 +20,9 @@ def quantile(profile: LatencyProfile, q: float) -> Estimate:
     upwards ten values must lie beyond it: p99 has no value (`too_few`) below 1000.
 
     Raises ValueError unless 0 < q < 1.
+
+    >>> round(quantile(LatencyProfile.of(np.arange(1.0, 1001.0)), 0.5).value, 6)
+    501.0
     """
     if not 0 < q < 1:
         raise ValueError("a quantile lies between 0 and 1")
@@ -46,7 +49,15 @@ def _at(profile: LatencyProfile, target: float) -> float:
 
 
 def share_above(profile: LatencyProfile, limit: float) -> Estimate:
-    """Return the share of values above a limit with its Wilson interval; linear inside the limit's cell."""
+    """Return the share of values above a limit with its Wilson interval; linear inside the limit's cell.
+
+    Raises ValueError for a limit that is no number.
+
+    >>> share_above(LatencyProfile.of(np.array([1.0, 1.0, 4.0, 8.0])), 2.0).value
+    0.5
+    """
+    if np.isnan(limit):
+        raise ValueError("the limit is no number")
     n = profile.n
     if not n:
         return Estimate(None, method="wilson", reason=Reason.empty)

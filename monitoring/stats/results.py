@@ -6,6 +6,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from monitoring.stats.arrays import FloatArray, IntArray
+
 
 class Verdict(StrEnum):
     """How a measurement is judged; stored as `Measurement.verdict`."""
@@ -82,6 +84,28 @@ class Divergence:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sweep:
+    """What every threshold would do on the same rows, and what choosing the best one is worth.
+
+    thresholds: ascending, from "all are decided 1" to one above every score, "none is".
+    value: mean per decision, or None without labelled rows. approval: share of scored rows, labelled or not,
+    decided 1, or None without any. fp, fn: labelled rows decided wrongly.
+    current: today's decisions as they were logged, exact. snapped: the threshold nearest to today's.
+    best: the threshold that did best. best_value: the value per decision of choosing so, cross-fitted.
+    """
+
+    thresholds: FloatArray
+    value: FloatArray | None
+    approval: FloatArray | None
+    fp: IntArray
+    fn: IntArray
+    current: Estimate
+    best: float | None
+    best_value: Estimate
+    snapped: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Confusion:
     """Counts of true label by decided label, shape (labels, labels), in the order of labels."""
 
@@ -91,3 +115,15 @@ class Confusion:
     @property
     def n(self) -> int:
         return int(self.counts.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Onset:
+    """Where a series left its baseline, as positions in it; both None without an alarm.
+
+    alarm: where the evidence sufficed; onset: where the shift is taken to have begun, at or before the alarm.
+    """
+
+    alarm: int | None = None
+    onset: int | None = None
+    reason: Reason | None = None

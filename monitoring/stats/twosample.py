@@ -35,6 +35,26 @@ def ks(reference: IntArray, current: IntArray, *, with_p: bool = True) -> Diverg
     return Divergence("ks.1", distance, p, bins=len(a), n_ref=n, n_cur=m)
 
 
+def ks_exact(reference: FloatArray, current: FloatArray) -> Divergence:
+    """Return the Kolmogorov-Smirnov distance of two columns of numbers; NaN and infinities are left out.
+
+    >>> ks_exact(np.array([1.0, 2.0]), np.array([2.0, 2.5])).value
+    0.5
+    """
+    _, a, c = _on_own_values(reference, current)
+    return ks(a, c)
+
+
+def _on_own_values(reference: FloatArray, current: FloatArray) -> tuple[FloatArray, IntArray, IntArray]:
+    """Return the distinct finite values of both columns, ascending, and how often each side has them."""
+    sides = [np.asarray(side, dtype=np.float64) for side in (reference, current)]
+    finite = [side[np.isfinite(side)] for side in sides]
+    values, place = np.unique(np.concatenate(finite), return_inverse=True)
+    n = len(finite[0])
+    a, c = (np.bincount(part, minlength=len(values)) for part in (place[:n], place[n:]))
+    return values, a, c
+
+
 def _ks_p(distance: float, size: int) -> float:
     if size > LARGEST_EXACT_SIZE:
         return float(kolmogorov(distance * np.sqrt(size) + 1 / (6 * np.sqrt(size))))
@@ -63,12 +83,16 @@ def wasserstein(
     >>> round(wasserstein(np.array([0, 4, 0, 0, 0]), np.array([0, 0, 0, 4, 0]), grid, clip=False).value, 9)
     1.0
     """
-    if reference.shape != current.shape or len(reference) != grid.cells:
+    if reference.shape != (grid.cells,) or current.shape != (grid.cells,):
         raise ValueError("two arrays of counts on the cells of the grid are needed")
+    if (reference < 0).any() or (current < 0).any():
+        raise ValueError("a count is negative")
     metric = "w1.1" if clip else "w1_raw.1"
     n, m = int(reference.sum()), int(current.sum())
     bins = int(((reference > 0) | (current > 0)).sum())
     reason = None if n and m else Reason.empty if n else Reason.no_reference
+    if reason is None and not len(grid.edges):
+        reason = Reason.no_reference
     if reason is None and clip and grid.scale is None:
         reason = Reason.constant
     if reason:
@@ -80,6 +104,26 @@ def wasserstein(
     if not np.isfinite(value):
         return Divergence(metric, bins=bins, n_ref=n, n_cur=m, reason=Reason.not_finite)
     return Divergence(metric, value, bins=bins, n_ref=n, n_cur=m)
+
+
+def wasserstein_exact(reference: FloatArray, current: FloatArray) -> Divergence:
+    """Return the Wasserstein-1 distance of two columns of numbers in their own units (`w1_raw.1`).
+
+    NaN and infinities are left out.
+
+    >>> wasserstein_exact(np.array([0.0, 1.0]), np.array([1.0, 3.0])).value
+    1.5
+    """
+    values, a, c = _on_own_values(reference, current)
+    n, m = int(a.sum()), int(c.sum())
+    if not n or not m:
+        return Divergence("w1_raw.1", bins=len(a), n_ref=n, n_cur=m, reason=Reason.empty if n else Reason.no_reference)
+    gap = np.abs(np.cumsum(a) / n - np.cumsum(c) / m)[:-1]
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = float((gap * np.diff(values)).sum())
+    if not np.isfinite(value):
+        return Divergence("w1_raw.1", bins=len(a), n_ref=n, n_cur=m, reason=Reason.not_finite)
+    return Divergence("w1_raw.1", value, bins=len(a), n_ref=n, n_cur=m)
 
 
 def _or(value: float | None, default: float | None) -> float | None:
@@ -145,22 +189,30 @@ def cramers_v(reference: IntArray, current: IntArray) -> Divergence:
 def two_proportions(k_ref: int, n_ref: int, k_cur: int, n_cur: int) -> Divergence:
     """Return the difference of two shares, window minus reference, with its two-sided pooled p-value.
 
+    Raises ValueError unless 0 <= k <= n on both sides.
+
     >>> two_proportions(10, 100, 20, 100).value
     0.1
     """
+    z = pooled_z(k_ref, n_ref, k_cur, n_cur)
     result = Divergence("two_proportions.1", bins=2, n_ref=n_ref, n_cur=n_cur)
     if not n_ref or not n_cur:
         return replace(result, reason=Reason.empty if n_ref else Reason.no_reference)
-    z = pooled_z(k_ref, n_ref, k_cur, n_cur)
     return replace(result, value=k_cur / n_cur - k_ref / n_ref, p_value=float(2 * ndtr(-abs(z))))
 
 
 def pooled_z(k_ref: int, n_ref: int, k_cur: int, n_cur: int) -> float:
-    """Return the z-score of the difference of two shares; 0 where both are 0 or both are 1.
+    """Return the z-score of the difference of two shares; 0 where both are 0 or both are 1, or a side is empty.
+
+    Raises ValueError unless 0 <= k <= n on both sides.
 
     >>> round(pooled_z(200, 10_000, 20, 500), 10)
     3.0472055428
     """
+    if not (0 <= k_ref <= n_ref and 0 <= k_cur <= n_cur):
+        raise ValueError("a share is k of n rows, 0 <= k <= n")
+    if not n_ref or not n_cur:
+        return 0.0
     pooled = (k_ref + k_cur) / (n_ref + n_cur)
     variance = pooled * (1 - pooled) * (1 / n_ref + 1 / n_cur)
     return float((k_cur / n_cur - k_ref / n_ref) / np.sqrt(variance)) if variance > 0 else 0.0

@@ -1,7 +1,4 @@
-"""Who may send what: the key, its scope, the model, and the version that the body names first.
-
-Requests of one process that arrive together ask the database together; none is answered from before it came.
-"""
+"""Who may send what: the key, its scope, the model, and the version that the body names first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +11,9 @@ from mlops_portal.kit.errors import NotThere
 from mlops_portal.kit.prepared import Prepared
 from monitoring.traffic import specs
 from monitoring.traffic.specs import ModelSpec, Target, VersionRow
-from monitoring.traffic.together import Together
 from registry.models import ModelVersion, RegisteredModel, Scope
 from registry.permissions import KeyPrincipal, authenticate_key, require_scope
 
-_ROUND = 64
 _NOT_THERE = "There is nothing at this address that you may see."
 _MODEL_COLUMNS = ("pk", "team_id", "task", "output")
 
@@ -41,16 +36,20 @@ class Admission:
     targets: Mapping[str, Target]
 
 
-def admit(key_text: str, slug: str, label: str | None, now: datetime) -> Admission:
+def admit(question: Question, now: datetime) -> Admission:
     """The model the key may send to.
 
     Raises Unauthenticated without a valid key, Refused (`insufficient_scope`) without the scope `ingest`, NotThere if
     the model does not exist or belongs to another team. Two queries, one more when the version's features are new.
     """
-    return _admissions((Question(key_text, slug, label), now))
+    [answer] = admit_all([(question, now)])
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
 
 
-def _admit_all(asked: Sequence[tuple[Question, datetime]]) -> list[Admission | BaseException]:
+def admit_all(asked: Sequence[tuple[Question, datetime]]) -> list[Admission | BaseException]:
+    """The admission of each, or what `admit` raises for it; the database is asked once for what several ask."""
     principals: dict[str, KeyPrincipal | BaseException] = {}
     answers: dict[Question, Admission | BaseException] = {}
     for question, now in asked:
@@ -105,4 +104,3 @@ def _numbered_versions(slug: str, number: str) -> QuerySet[ModelVersion, Any]:
 
 _MODEL = Prepared(_live_models, parameters=["slug"])
 _VERSION = Prepared(_numbered_versions, parameters=["slug", "number"])
-_admissions = Together(_admit_all, at_most=_ROUND)

@@ -78,6 +78,7 @@ class Prepared:
     duplicates: Counts
     conflicts: Counts
     parked: Counts
+    erased: Counts  # of subjects that were forgotten
     drafts: list[Draft] = field(default_factory=list)
     conflicting: list[Conflict] = field(default_factory=list)
     grid_ids: dict[UUID, UUID | None] = field(default_factory=dict)
@@ -86,8 +87,7 @@ class Prepared:
     @classmethod
     def of(cls, sources: int, seen: Seen) -> "Prepared":
         """Nothing yet of so many inbox rows."""
-        duplicates, conflicts, parked = np.zeros((3, sources), dtype=np.int64)
-        return cls(seen, duplicates, conflicts, parked)
+        return cls(seen, *np.zeros((4, sources), dtype=np.int64))
 
 
 def waiting(model_id: UUID) -> QuerySet[InboxRow]:

@@ -117,7 +117,7 @@ def _reject_all(indexes: Sequence[int], label: str | None, reading: Reading) -> 
         if label is None:
             reading.reject(i, Rejected("missing_field", "version is missing.", "/version"), None)
         else:
-            reading.reject(i, schema.unknown_version(label), {"version": label}, label[:64])
+            reading.reject(i, schema.unknown_version(label), None, label[:64])  # rows of a file are not taken apart
 
 
 def _of_version(layout: Layout, indexes: Sequence[int], target: Target, reading: Reading) -> None:

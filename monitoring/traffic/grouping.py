@@ -22,11 +22,15 @@ _json = msgspec.json.Encoder(order="sorted").encode
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """When a batch is judged, and how strictly about its age."""
+    """When a batch is judged, and how strictly about its age.
+
+    subjects_are_refs: the records come from quarantine, where subjects stand as they are stored.
+    """
 
     now_us: int
     kid: str
     too_old_ok: bool = False
+    subjects_are_refs: bool = False
 
 
 @dataclass(slots=True)
@@ -151,7 +155,7 @@ def _mapped(column: list[Any], change: Any, absent: Any = None) -> list[Any]:
 
 
 def _subjects(column: list[Any], model: ModelSpec, moment: Moment) -> list[Any]:
-    if column.count(None) == len(column):
+    if moment.subjects_are_refs or column.count(None) == len(column):
         return column
     return privacy.subject_refs(model.team_id, column, moment.kid)
 

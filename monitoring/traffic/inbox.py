@@ -77,16 +77,30 @@ def accept(
     record leaves its counts and quarantine, and a receipt that accepted nothing. Raises Invalid
     (`idempotency_key_reused`) if the key was used for another body.
     """
-    told = receive(ModelSpec.of(model), kind, decoded, key=key, body_sha256=body_sha256, via=via, now=now)
-    return IngestBatch.objects.get(pk=told.batch_id)
+    one = entry(ModelSpec.of(model), kind, decoded, key=key, body_sha256=body_sha256, via=via, now=now)
+    return IngestBatch.objects.get(pk=receive(one).batch_id)
 
 
-def receive(
+def entry(
     model: ModelSpec, kind: str, decoded: Decoded, *, key: str, body_sha256: str, via: str, now: datetime
-) -> Receipt:
-    """As `accept`, without a look back at the row."""
+) -> Entry:
+    """A decoded body ready to be stored."""
     blob = payload.encode(decoded.groups) if decoded.accepted else b""
-    return _commits(Entry(model.id, model.team_id, kind, decoded, key, body_sha256, via, now, blob))
+    return Entry(model.id, model.team_id, kind, decoded, key, body_sha256, via, now, blob)
+
+
+def receive(one: Entry) -> Receipt:
+    """Store a body as `accept` does, in one commit with others that arrive meanwhile."""
+    return _receive(one)
+
+
+def store(
+    model: ModelSpec, kind: str, decoded: Decoded, *, key: str, body_sha256: str, via: str, now: datetime
+) -> UUID:
+    """Store accepted records in the transaction of the caller, who sees to it that they come once; the batch's id."""
+    blob = payload.encode(decoded.groups)
+    [told] = _insert([Entry(model.id, model.team_id, kind, decoded, key, body_sha256, via, now, blob)])
+    return told.batch_id
 
 
 def find(model: ModelSpec, kind: str, key: str, body_sha256: str) -> Receipt | None:
@@ -107,8 +121,11 @@ def answer(batch_id: UUID, decoded: Decoded) -> dict[str, Any]:
     }
 
 
-def _commit(entries: Sequence[Entry]) -> list[Receipt | BaseException]:
-    """Store all entries in one transaction; if one of them spoils it, each in its own."""
+def receive_all(entries: Sequence[Entry]) -> list[Receipt | BaseException]:
+    """Store bodies in one transaction; if one of them spoils it, each in its own.
+
+    The receipt of each in order, or what `accept` raises for it.
+    """
     if len({entry.identity for entry in entries}) == len(entries) and all(entry.decoded.accepted for entry in entries):
         try:
             return list(_insert(entries))
@@ -221,7 +238,11 @@ def _quarantined(entry: Entry, reject: Reject) -> QuarantinedItem:
         code=reject.fault.code,
         pointer=reject.fault.pointer[:_POINTER],
         detail=reject.fault.detail[:_DETAIL],
-        item=reject.item,
+        item=reject.kept.text,
+        subject_ref=reject.kept.subject_ref,
+        kid=reject.kept.kid,
+        rules=reject.kept.rules,
+        is_whole=reject.kept.is_whole,
         created_at=entry.now,
     )
 
@@ -255,4 +276,4 @@ def _by_rule(rejects: Iterable[Reject]) -> Counter[tuple[str, str, str]]:
     return counts
 
 
-_commits: Together[Entry, Receipt] = Together(_commit, at_most=_ROUND)
+_receive: Together[Entry, Receipt] = Together(receive_all, at_most=_ROUND)

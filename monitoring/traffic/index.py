@@ -61,7 +61,8 @@ class HashIndex:
         holders = table[_slots(hashes, i, len(table))]
         is_held = self._hashes[holders] == hashes
         self.has_repeats |= bool((holders[is_held] != rows[is_held]).any())
-        return rows[~is_held]
+        losers: NDArray[np.int32] = rows[~is_held]
+        return losers
 
 
 def _slots(hashes: Hashes, table: int, size: int) -> NDArray[np.int64]:

@@ -159,27 +159,28 @@ def _features(value: Any, version: VersionSpec, surprises: Counter[tuple[str, st
             raise Rejected("invalid_character", "The name of a feature holds a control character.", "/features")
         if name not in known:
             surprises["unexpected_feature", name[: limits.NAME_LENGTH]] += 1
-    return tuple(_feature(value.get(feature.name, UNSET), feature) for feature in version.features)
+    return tuple(feature(value.get(one.name, UNSET), one) for one in version.features)
 
 
-def _feature(value: Any, feature: FeatureSpec) -> Any:
+def feature(value: Any, spec: FeatureSpec) -> Any:
+    """The value of a feature, typed; null and UNSET stay. Raises Rejected if it does not fit."""
     if value is UNSET or value is None:
         return value
-    pointer = f"/features/{pointer_part(feature.name)}"
-    shown = value if feature.privacy == "keep" else None
-    if feature.dtype == "boolean":
+    pointer = f"/features/{pointer_part(spec.name)}"
+    shown = value if spec.privacy == "keep" else None
+    if spec.dtype == "boolean":
         if not isinstance(value, bool):
-            raise _wrong_feature(feature, "true or false", shown, pointer)
+            raise _wrong_feature(spec, "true or false", shown, pointer)
         return value
-    if feature.dtype == "timestamp":
-        return _moment(value, feature, pointer)
-    if feature.is_numeric:
-        return _feature_number(value, feature, pointer, shown)
-    text = category(value) if feature.dtype == "category" else value
+    if spec.dtype == "timestamp":
+        return _moment(value, spec, pointer)
+    if spec.is_numeric:
+        return _feature_number(value, spec, pointer, shown)
+    text = category(value) if spec.dtype == "category" else value
     if not isinstance(text, str):
-        raise _wrong_feature(feature, "a text", shown, pointer)
+        raise _wrong_feature(spec, "a text", shown, pointer)
     if "\x00" in text:
-        raise Rejected("invalid_character", f"{feature.name} holds U+0000.", pointer, feature=feature.name)
+        raise Rejected("invalid_character", f"{spec.name} holds U+0000.", pointer, feature=spec.name)
     return text
 
 

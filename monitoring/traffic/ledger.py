@@ -17,7 +17,7 @@ from django.db.models import F
 
 from mlops_portal.kit import wiring
 from monitoring import windows
-from monitoring.models import Chunk, ChunkProfile, DayManifest, HourProfile, VersionTraffic
+from monitoring.models import Chunk, ChunkIds, ChunkProfile, DayManifest, HourProfile, VersionTraffic
 from monitoring.models.ingest_batch import Kind
 from monitoring.traffic.chunks import ChunkFile, Hour
 
@@ -31,7 +31,10 @@ class Moved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A published file on its way to become a chunk; profiles (by grid) and hours: of predictions only."""
+    """A published file on its way to become a chunk.
+
+    profiles (by grid), hours and ids (`ChunkIds`): of predictions only; a file that joins others takes over their ids.
+    """
 
     file: ChunkFile
     kind: Kind
@@ -43,6 +46,7 @@ class Draft:
     created_at: datetime | None = None
     profiles: Mapping[UUID, bytes] = field(default_factory=dict)
     hours: Sequence[Hour] = ()
+    ids: bytes = b""
     frame: pa.Table | None = None  # for the chunk steps
 
 
@@ -85,6 +89,7 @@ def insert(model_id: UUID, drafts: Sequence[Draft], now: datetime) -> list[Chunk
         for chunk, draft in pairs
         for grid_id, blob in draft.profiles.items()
     )
+    ChunkIds.objects.bulk_create(ChunkIds(chunk=chunk, blob=draft.ids) for chunk, draft in pairs if draft.ids)
     HourProfile.objects.bulk_create(
         _hour(chunk, draft.version_id, hour) for chunk, draft in pairs if draft.version_id for hour in draft.hours
     )
@@ -125,6 +130,8 @@ def replace(old: Sequence[Chunk], by: Chunk | None, now: datetime) -> None:
     rows = Chunk.objects.filter(pk__in=[chunk.pk for chunk in old], state__in=(Chunk.State.LIVE, Chunk.State.PARKED))
     if rows.update(state=Chunk.State.REPLACED, replaced_by=by, retired_at=now) != len(old):
         raise Moved("a chunk that was to be replaced has changed")
+    if by:
+        ChunkIds.objects.filter(chunk__in=old).update(chunk=by)
 
 
 def surprised(draft: Draft, more: Surprises) -> Draft:

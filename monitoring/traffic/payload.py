@@ -189,7 +189,7 @@ def _views(document: _Document, joined: bytes) -> dict[tuple[int, str, str], mem
         if len(piece) < place.width * rows:
             break
         is_hash = place.part == "columns" and place.name == "content_hash"
-        whole = piece.cast("B", (rows, place.width)) if is_hash else piece.cast("d")
+        whole: memoryview[Any] = piece.cast("B", (rows, place.width)) if is_hash else piece.cast("d")
         found[place.group, place.part, place.name] = whole
     if start != len(joined):
         raise DamagedPayload("an inbox payload lacks numbers")

@@ -16,7 +16,6 @@ from uuid import UUID
 from mlops_portal.kit import keyring
 from monitoring.traffic.specs import FeatureSpec
 
-REMOVED = "[removed]"
 _HASH_BYTES = 16
 _SHOWN_OF_MASKED = 4
 _SUBJECT = "\x00subject"  # no feature name holds U+0000

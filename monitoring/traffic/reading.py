@@ -10,8 +10,9 @@ from mlops_portal.kit.errors import Fault
 from monitoring.traffic import privacy, quarantine, settle, signals, specs, times
 from monitoring.traffic.grouping import Batch, Moment
 from monitoring.traffic.payload import Group
+from monitoring.traffic.quarantine import Kept
 from monitoring.traffic.records import Row
-from monitoring.traffic.specs import ModelSpec, Target
+from monitoring.traffic.specs import FeatureSpec, ModelSpec, Target
 from monitoring.traffic.values import Rejected
 from registry.models import RegisteredModel
 
@@ -23,7 +24,7 @@ class Reject:
     fault: Fault
     version: str
     feature: str
-    item: str
+    kept: Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,11 @@ class Reading:
     moment: Moment
     find: Callable[[Iterable[str]], Mapping[str, Target]]
     signals: Callable[[], signals.Signals]
+    current: Callable[[], Sequence[FeatureSpec]]
     targets: dict[str, Target] = field(default_factory=dict)
     groups: list[Group] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
+    _current_features: Sequence[FeatureSpec] | None = None
 
     def target(self, label: str) -> Target | None:
         """The version of a label, looked up at most once."""
@@ -82,10 +85,11 @@ class Reading:
             self.targets |= self.find(unknown)
 
     def reject(self, index: int, error: Rejected, item: Any, label: str = "") -> None:
-        """Note an item that is not taken."""
+        """Note an item that is not taken. label: the version that it names, registered or not."""
         fault = Fault(error.code, error.detail, f"/items/{index}{error.pointer}", index, error.received)
-        target = self.targets.get(label)
-        kept = quarantine.scrubbed(item, target.spec if target else None)
+        target, is_unknown = self.targets.get(label), error.code == "unknown_version" and item is not None
+        features = target.spec.features if target else self._current() if is_unknown else ()
+        kept = quarantine.kept(item, features, self.model.team_id, self.moment.kid, is_unknown=is_unknown)
         self.rejects.append(Reject(fault, label, error.feature, kept))
 
     def add(self, batch: Batch, target: Target, item_of: Callable[[int], Any]) -> None:
@@ -104,6 +108,12 @@ class Reading:
         self.rejects.sort(key=lambda reject: reject.fault.index or 0)
         return Decoded(kind, received, self.groups, self.rejects, named)
 
+    def _current(self) -> Sequence[FeatureSpec]:
+        """The model's present list, whose rules hold for versions that nobody knows; read once."""
+        if self._current_features is None:
+            self._current_features = self.current()
+        return self._current_features
+
     def _take(self, settled: settle.Settled, item_of: Callable[[int], Any], label: str) -> None:
         if settled.group:
             self.groups.append(settled.group)
@@ -120,10 +130,16 @@ def start(
 ) -> Reading:
     """An empty reading of a body for the model."""
     spec = model if isinstance(model, ModelSpec) else ModelSpec.of(model)
+    return begin(spec, Moment(times.micros(now), privacy.current_kid(), too_old_ok), targets)
+
+
+def begin(spec: ModelSpec, moment: Moment, targets: Mapping[str, Target] | None = None) -> Reading:
+    """As `start`, with everything said about the moment."""
     return Reading(
         model=spec,
-        moment=Moment(times.micros(now), privacy.current_kid(), too_old_ok),
+        moment=moment,
         find=lambda labels: specs.find(spec, list(labels)),
         signals=lambda: signals.known(spec.id),
+        current=lambda: specs.current(spec.id),
         targets=dict(targets or {}),
     )

@@ -139,6 +139,12 @@ def _target(row: VersionRow, spec: VersionSpec) -> Target:
     return Target(spec, row.status == ModelVersion.Status.BLOCKED, row.schema_frozen_at is not None)
 
 
+def current(model_id: UUID) -> tuple[FeatureSpec, ...]:
+    """The model's present list of features, of which the next version gets a copy."""
+    rows = Feature.objects.current().filter(model=model_id).order_by("name").values(*_FEATURE_COLUMNS)
+    return tuple(map(_feature, rows))
+
+
 def number_of(label: str) -> int | None:
     """The version number a label stands for, or None if no version can have it."""
     plain = label.isascii() and label.isdecimal() and len(label) <= _LABEL_LIMIT and label[0] != "0"

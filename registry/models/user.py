@@ -7,6 +7,7 @@ from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 
 class UserManager(BaseUserManager["User"]):
@@ -33,6 +34,7 @@ class User(AbstractBaseUser):
     is_admin = models.BooleanField(default=False)
     is_auditor = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
+    session_number = models.PositiveIntegerField(default=0)  # grows when all sessions have to end
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -42,6 +44,11 @@ class User(AbstractBaseUser):
 
     def __str__(self) -> str:
         return self.username
+
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        """What a session has to carry to be this person's: it changes with the password and with the session number."""
+        content = f"{self.password} {self.session_number}"
+        return salted_hmac("registry.User.session", content, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def sees_all_teams(self) -> bool:

@@ -8,7 +8,7 @@ from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from mlops_portal.kit.errors import Conflict, Invalid
-from registry import audit
+from registry import audit, sessions
 from registry.actors import Actor
 from registry.models import User
 from registry.permissions.table import Permission, require
@@ -108,5 +108,7 @@ def _set_active(user: User, *, active: bool, verb: str, by: Actor, now: datetime
     if not User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
         raise Conflict(f"{user.username} is {'enabled' if active else 'disabled'} already.")
     user.refresh_from_db()
+    if not active:
+        sessions.end(user)
     audit.record(verb, user, by=by, now=now)
     return user

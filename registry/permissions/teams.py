@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from mlops_portal.kit.errors import Conflict, Invalid, Refused
 from mlops_portal.kit.ruling import YES, Ruling, not_now
-from registry import audit
+from registry import audit, sessions
 from registry.actors import Actor, actor_label
 from registry.models import Membership, Role, Team, User
 from registry.permissions.table import Permission, require, ruling
@@ -89,7 +89,7 @@ def last_maintainer(membership: Membership, maintainers: int) -> Ruling:
 def change_member(
     membership: Membership, *, role: str, is_reviewer: bool, is_approver: bool, by: Actor, now: datetime
 ) -> Membership:
-    """Give a member another role and other duties.
+    """Give a member another role and other duties; their sessions end.
 
     Raises Refused without the right or for a duty somebody would grant themselves, Conflict if the team would be
     left without a maintainer.
@@ -106,16 +106,18 @@ def change_member(
         raise Refused("Nobody grants themselves a duty; another maintainer or an administrator can.", field=granted[0])
     Membership.objects.filter(pk=membership.pk).update(**after, **_duties(after, granted, membership, by, now))
     membership.refresh_from_db()
+    sessions.end(membership.user)
     audit.record("member.changed", membership, by=by, now=now, team=membership.team, changes=changes)
     return membership
 
 
 @transaction.atomic
 def remove_member(membership: Membership, *, by: Actor, now: datetime) -> None:
-    """Take a person out of the team; personal keys stop at once. Raises as `change_member`."""
+    """Take a person out of the team; sessions end and personal keys stop at once. Raises as `change_member`."""
     may_change_member(by, membership, role=None).require()
     changes = {"role": [membership.role, None]}
     audit.record("member.removed", membership, by=by, now=now, team=membership.team, changes=changes)
+    sessions.end(membership.user)
     membership.delete()
 
 

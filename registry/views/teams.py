@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.db.models import Count, Q
 from django.http import HttpResponse
@@ -101,6 +102,7 @@ def member_change(request: SignedInRequest, slug: str, username: str) -> HttpRes
     form = MemberForm(request.POST)
     if form.is_valid():
         permissions.change_member(membership, **form.cleaned_data, by=request.user, now=clock.now())
+        _stay_signed_in(request, membership)
         return redirect("registry:team-detail", slug)
     return _team_page(request, membership.team)
 
@@ -108,7 +110,9 @@ def member_change(request: SignedInRequest, slug: str, username: str) -> HttpRes
 @require_POST
 @login_required
 def member_remove(request: SignedInRequest, slug: str, username: str) -> HttpResponse:
-    permissions.remove_member(_membership(request, slug, username), by=request.user, now=clock.now())
+    membership = _membership(request, slug, username)
+    permissions.remove_member(membership, by=request.user, now=clock.now())
+    _stay_signed_in(request, membership)
     if Team.objects.visible_to(request.user).filter(slug=slug).exists():
         return redirect("registry:team-detail", slug)
     return redirect("registry:team-list")
@@ -152,6 +156,12 @@ def _found(request: SignedInRequest, slug: str) -> Team:
 def _membership(request: SignedInRequest, slug: str, username: str) -> Membership:
     memberships = Membership.objects.select_related("team", "user")
     return get_object_or_404(memberships, team=_found(request, slug), user__username=username)
+
+
+def _stay_signed_in(request: SignedInRequest, membership: Membership) -> None:
+    """Whoever changes their own role keeps the session in which they do; every other one has ended."""
+    if membership.user == request.user:
+        update_session_auth_hash(request, membership.user)
 
 
 def _team_page(

@@ -97,5 +97,6 @@ def _pages(run: Run, alert: Alert) -> dict[str, str]:
         "monitoring:model-inputs": f"/models/{slug}/inputs/",
         "monitoring:model-inputs, fresh": "/models/fresh/inputs/",
         "monitoring:model-feature": f"/models/{slug}/inputs/trip_km/",
+        "monitoring:set-aside-list": f"/models/{slug}/set-aside/",
         "monitoring:reference-upload": f"/models/{slug}/references/",
     }

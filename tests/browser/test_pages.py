@@ -36,7 +36,18 @@ PALE = {"light": "#b0b0b0", "dark": "#505050"}
 WATCH = "window.reports = []; document.addEventListener('securitypolicyviolation', e => reports.push(e.blockedURI))"
 UNSETTLED = ".htmx-request, [hx-trigger=load]"  # parts that are still on their way
 UNSEEN = {  # routes that are no page of a signed-in person
-    *("sign-in", "sign-out", "claim", "healthz", "readyz", "metrics", "api-schema", "components", "component-fragment"),
+    *(
+        "sign-in",
+        "sign-out",
+        "claim",
+        "healthz",
+        "readyz",
+        "metrics",
+        "api-schema",
+        "components",
+        "component-fragment",
+        "progress",
+    ),
     *("registry:model-export", "monitoring:run-csv", "registry:team-create", "registry:team-edit"),
 }
 

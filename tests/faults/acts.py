@@ -22,7 +22,8 @@ from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock, wiring
 from monitoring.models import Chunk, InboxRow, IngestBatch, Reference, Run
-from monitoring.traffic import reference, storage
+from monitoring.models.ingest_batch import Kind
+from monitoring.traffic import erasures, inbox, reference, replaying, schema, storage
 from registry import inventory, outbox, permissions
 from registry.inventory import FeatureDraft
 from registry.models import ModelVersion, RegisteredModel, Role, Scope, Team, User
@@ -101,6 +102,18 @@ def refer(slugs: list[str]) -> None:
             by="setup",
             now=clock.now(),
         )
+
+
+def set_aside(slug: str) -> None:
+    """Have items of an unregistered version refused, ask for their replay, and order that somebody be forgotten."""
+    model, now = RegisteredModel.objects.select_related("team").get(slug=slug), clock.now()
+    item = {"request_id": "odd", "version": "77", "predicted_at": now.isoformat(), "features": {"income": 1.0}}
+    body = json.dumps({"items": [item]}).encode()
+    decoded = schema.decode(body, schema.JSON, Kind.PREDICTION, model, now)
+    via = IngestBatch.Via.API
+    inbox.accept(model, Kind.PREDICTION, decoded, key="odd", body_sha256="0" * 64, via=via, now=now)
+    replaying.request(model, by="setup", now=now)
+    erasures.request(model.team, "somebody", client_key=slug, by="setup", now=now)
 
 
 def work(*, drain: bool = False) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults.harness import Portal, Storehouse, database_name, running
 
+collect_ignore = ["app.py"]  # the program of the child processes: it needs their environment
 _numbers = count(1)
 
 

@@ -17,28 +17,29 @@ from monitoring.traffic import batches, dedupe, inbox
 from monitoring.traffic.chunks import files
 from monitoring.traffic.compaction import compacting
 from monitoring.traffic.dedupe import Judged
+from monitoring.traffic.inbox import Entry
 from registry import outbox
 
 
 def reply_before_commit() -> None:
     """The 202 is given while the row is still on its way: what was written is undone, and written again later."""
-    receive = inbox.receive
+    receive_all = inbox.receive_all
 
-    def hasty(*arguments: Any, **named: Any) -> Any:
+    def hasty(entries: Sequence[Entry]) -> Any:
         def later() -> None:
             time.sleep(0.3)  # the answer is on its way by then
             try:
-                receive(*arguments, **named)
+                receive_all(entries)
             finally:
                 connection.close()
 
         with transaction.atomic():
-            receipt = receive(*arguments, **named)
+            receipts = receive_all(entries)
             transaction.set_rollback(True)
         threading.Thread(target=later).start()
-        return receipt
+        return receipts
 
-    inbox.receive = hasty
+    inbox.receive_all = hasty
 
 
 def no_fence() -> None:

@@ -16,7 +16,7 @@ import psycopg
 import pytest
 
 from tests.faults.harness import KILLED, ROOT, Portal, free_port, is_on_postgresql, until
-from tests.faults.ledger import outcomes, predictions, send_all
+from tests.faults.ledger import Body, outcomes, predictions, send_all
 from tests.faults.proxy import Proxy
 from tests.faults.trouble import Trouble
 
@@ -185,6 +185,7 @@ def test_a_corrupted_chunk_is_marked_and_said_and_stops_nobody_else(own_portal):
 
     path = portal.damage(hurt)
     portal.send(*map(outcomes, firsts), *(predictions(slug, days_ago=2, name="more") for slug in (hurt, whole)))
+    portal.send(*(Body(body.model, body.kind, body.items[::-1]) for body in firsts))  # the same records, another body
     portal.require_promises()
 
     assert portal.do("chunk_states", slug=hurt)[path] == "damaged"

@@ -25,6 +25,7 @@ def everything(portal: Portal) -> str:
     portal.send(second, predictions(slug, days_ago=1), outcomes(first))
     portal.do("refer", slugs=[slug])
     portal.do("publish", count=1)
+    portal.do("set_aside", slug=slug)
     return slug
 
 

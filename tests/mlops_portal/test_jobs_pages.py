@@ -143,7 +143,7 @@ def test_the_list_costs_as_many_queries_whatever_it_shows(client, alice, team, d
         make_job(team, str(number))
     client.force_login(alice)
 
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(11):
         page(client, LIST)
 
 

@@ -110,3 +110,39 @@ def test_every_code_has_a_help_page(client: Client, code) -> None:
 
 def test_an_unknown_code_has_none(client: Client) -> None:
     assert client.get("/problems/nonsense/").status_code == 404
+
+
+TRAFFIC = "/api/v1/models/nothing/predictions"
+
+
+def test_traffic_is_answered_without_what_pages_need(client: Client, django_assert_num_queries) -> None:  # type: ignore[no-untyped-def]
+    with django_assert_num_queries(0):  # no session is looked for
+        response = client.post(TRAFFIC, b"{}", "application/json", headers={"cookie": "session=forged"})
+
+    assert response.status_code == 401
+    assert json.loads(response.content)["code"] == "unauthenticated"
+    assert response["Content-Security-Policy"].startswith("default-src 'none'")
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert response["Cache-Control"] == "no-store"
+    assert int(response["Content-Length"]) == len(response.content)
+    assert "Set-Cookie" not in response
+
+
+def test_traffic_for_an_unknown_host_is_refused(client: Client) -> None:
+    response = client.post(TRAFFIC, b"{}", "application/json", headers={"host": "elsewhere.test"})
+
+    assert response.status_code == 400
+    assert response["Content-Type"] == "application/problem+json"
+
+
+def test_a_bug_on_the_way_of_traffic_gives_a_bare_500(client: Client, monkeypatch: pytest.MonkeyPatch, caplog) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr("monitoring.api.ingest.clock", None)
+    client.raise_request_exception = False
+
+    with caplog.at_level(logging.ERROR, logger="django.request"):
+        response = client.post(TRAFFIC, b"{}", "application/json")
+
+    assert response.status_code == 500
+    assert json.loads(response.content)["code"] == "internal_error"
+    assert b"NoneType" not in response.content
+    assert "AttributeError" in caplog.text

@@ -147,7 +147,7 @@ class TestList:
         client = signed_in(alice)
         client.get(LIST)
 
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(7):
             client.get(LIST)
 
     def test_a_stranger_is_asked_to_sign_in(self, db: None) -> None:
@@ -221,7 +221,7 @@ class TestDetail:
         client = signed_in(alice)
         client.get(f"/alerts/{alert.pk}/")
 
-        with django_assert_max_num_queries(18):
+        with django_assert_max_num_queries(14):
             client.get(f"/alerts/{alert.pk}/")
 
     def test_another_team_finds_nothing(self, monitor: Monitor, charlie: User) -> None:

@@ -97,6 +97,11 @@ QUALITY = {"check_key": "data_quality", "feature": "trip_km", "base_value": 0.01
             | {"gap": 1.0, "threshold": 0.3},
             "Volume rose to 48,210, reference 24,000",
         ),
+        (
+            {"check_key": "volume", "metric": "silence.1", "value": 15.0, "n": 0, "base_value": 1.0}
+            | {"gap": 15.0, "threshold": 3.0, "verdict": Verdict.warn},
+            "No predictions for 15 h, limit 3.0 h",
+        ),
     ],
     ids=lambda value: value.split()[0] if isinstance(value, str) else "",
 )

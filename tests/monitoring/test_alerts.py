@@ -14,12 +14,21 @@ from django.test.utils import CaptureQueriesContext
 from mlops_portal.kit.errors import Conflict, Invalid, Refused
 from monitoring import alerts
 from monitoring.alerts import JudgedWindow, Scope, Signal, conditions, lifecycle
-from monitoring.models import Alert, AlertMember, AlertTransition, Condition, Measurement, Monitor, Run
+from monitoring.models import Alert, AlertMember, AlertTransition, Condition, Measurement, Monitor, Run, VersionTraffic
 from monitoring.stats.gates import EVENT, ConditionState, Rule
 from monitoring.stats.results import Verdict
 from registry import permissions
 from registry.models import AuditEntry, OutboxMessage, Role, Team, User
-from tests.factories import NOON, make_key, make_measurement, make_model, make_monitor, make_run, make_user
+from tests.factories import (
+    NOON,
+    make_key,
+    make_measurement,
+    make_model,
+    make_monitor,
+    make_run,
+    make_user,
+    make_version,
+)
 
 FIRST_END = datetime(2026, 10, 1, tzinfo=UTC)
 NOW = NOON
@@ -557,6 +566,39 @@ def test_thresholds_are_no_part_of_a_fingerprint(monitor: Monitor) -> None:
 
     assert conditions.fingerprint(model_id, loose) == conditions.fingerprint(model_id, tight)
     assert conditions.fingerprint(model_id, loose) != conditions.fingerprint(model_id, other)
+
+
+class TestSilence:
+    def look(self, monitor: Monitor, day: int, *, silent: bool) -> None:
+        run = make_run(monitor, end=end_of(day))
+        found = [make_measurement(run, check_key="volume", metric="rows.1", value=100.0, verdict=Verdict.ok)]
+        if silent:
+            silence = {"value": 15.0, "threshold": 3.0, "n": 0, "base_value": 1.0}
+            found.append(make_measurement(run, check_key="volume", metric="silence.1", verdict=Verdict.warn, **silence))
+        alerts.observe_run(run, found, now=NOW)
+
+    @pytest.fixture
+    def live(self, monitor: Monitor) -> Monitor:
+        VersionTraffic.objects.create(version=make_version(monitor.model), last_live_at=end_of(0))
+        return monitor
+
+    def test_live_traffic_that_stops_opens_at_once(self, live: Monitor) -> None:
+        self.look(live, 0, silent=True)
+
+        assert the_alert().summary == "No predictions for 15\u202fh, limit 3.0\u202fh"
+        assert the_alert().family == "operations"
+
+    def test_it_clears_with_the_first_window_that_is_not_silent(self, live: Monitor) -> None:
+        self.look(live, 0, silent=True)
+        self.look(live, 1, silent=False)
+
+        assert the_alert().close_reason == "cleared"
+
+    def test_history_that_was_filled_in_just_ends(self, monitor: Monitor) -> None:
+        self.look(monitor, 0, silent=True)
+
+        assert not Alert.objects.exists()
+        assert Condition.objects.get().state == "pending"
 
 
 class TestAcknowledgement:

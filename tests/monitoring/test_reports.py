@@ -1,11 +1,13 @@
 """Numbers for pages: what leads, what stands beside it, and in which unit."""
 
+import pytest
+
 from monitoring import reports
 from monitoring.charts import Limit
 from monitoring.models import Alert, Measurement, Reference
 from monitoring.reports import shared
 from monitoring.stats.results import Verdict
-from tests.factories import MIDNIGHT, NOON, make_measurement, make_model, make_monitor, make_run
+from tests.factories import MIDNIGHT, NOON, make_measurement, make_model, make_monitor, make_run, make_version
 from tests.monitoring.shown import make_shown
 
 
@@ -34,6 +36,8 @@ class TestShared:
         assert shared.certainty(Measurement(metric="recall.1", value=0.71, low=0.66, high=0.76, n=412)) == (
             "66\N{EN DASH}76\N{NARROW NO-BREAK SPACE}%, n = 412"
         )
+        skewed = Measurement(metric="auc.1", value=0.7, n=412, details={"label_skew": 0.3, "is_skewed": True})
+        assert shared.certainty(skewed) == "n = 412, labelled records are not typical"
 
 
 class TestHealth:
@@ -105,3 +109,31 @@ class TestNeedsNow:
             "a warning thing",
             "has no usable reference “broken”.",
         ]
+
+
+@pytest.mark.parametrize("models", [1, 24])
+def test_the_rows_of_the_fleet_take_eight_queries_at_most(team, alice, models, django_assert_max_num_queries):
+    for number in range(models):
+        make_shown(team, slug=f"model-{number}", name=f"Model {number}", days=2)
+
+    with django_assert_max_num_queries(8):
+        rows = reports.fleet_rows(alice, now=NOON)
+
+    assert len(rows) == models
+    assert {(row.versions, row.day, row.last_record_at) for row in rows} == {("v1", 3, MIDNIGHT)}
+
+
+def test_a_version_that_never_served_is_not_shown_as_serving(team, alice):
+    model = make_shown(team)
+    make_version(model)
+
+    (row,) = reports.fleet_rows(alice, now=NOON)
+
+    assert row.versions == "v1"
+
+
+def test_the_timeline_takes_six_queries_at_most(team, django_assert_max_num_queries):
+    model = make_shown(team, features=20, days=28)
+
+    with django_assert_max_num_queries(6):
+        reports.health(model, span="60", now=NOON)

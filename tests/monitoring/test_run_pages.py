@@ -2,6 +2,7 @@
 
 import csv
 import io
+from datetime import timedelta
 
 import pytest
 
@@ -48,7 +49,7 @@ class TestList:
         make_shown(team, days=20)
         client = at_home(alice)
 
-        with django_assert_max_num_queries(12):
+        with django_assert_max_num_queries(9):
             get(client, "/runs/")
 
 
@@ -59,7 +60,7 @@ class TestDetail:
 
         client = at_home(alice)
 
-        with django_assert_max_num_queries(14):
+        with django_assert_max_num_queries(13):
             html = get(client, f"/runs/{run.pk}/")
 
         assert gzipped(html) <= 10 * 1024
@@ -76,6 +77,14 @@ class TestDetail:
         assert written["psi.1feature_0"]["value"] == "0.41"
         assert b"0.41" in told
         assert "PSI 0.41" in shown
+
+    def test_it_says_how_long_it_took_where_that_was_timed(self, run, alice):
+        assert "finished" in text(get(alice, f"/runs/{run.pk}/"))
+        assert "40 ms" not in text(get(alice, f"/runs/{run.pk}/"))
+
+        Run.objects.filter(pk=run.pk).update(started_at=run.finished_at - timedelta(milliseconds=40))
+
+        assert "in 40 ms" in text(get(alice, f"/runs/{run.pk}/"))
 
     def test_the_segment_with_the_largest_effect_is_shown(self, model, alice):
         run = Run.objects.get(model=model, monitor__slug="performance", window_end=MIDNIGHT)

@@ -4,10 +4,12 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
-from mlops_portal.kit import faults
+from mlops_portal.kit import clock, faults
 from mlops_portal.kit.errors import Invalid, Refused
 from monitoring import planner, runs, windows
 from monitoring.checks.base import Check
@@ -24,13 +26,15 @@ from monitoring.checks.config import (
     Volume,
 )
 from monitoring.checks.table import CHECKS
-from monitoring.models import Alert, DayManifest, Measurement, Reference, Run
+from monitoring.models import Alert, DayManifest, Measurement, MeasurementRow, Reference, Run, VersionTraffic
 from monitoring.runs import execution, saving
+from monitoring.runs.bases import early_days
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import build_labels
 from monitoring.stats.results import Verdict
+from monitoring.traffic import chunks
 from registry.models import AuditEntry, Role
-from tests.factories import NOON, make_member, make_version
+from tests.factories import NOON, make_member, make_model, make_version
 from tests.monitoring.measured import (
     add_chunk,
     add_labels,
@@ -108,7 +112,7 @@ class TestExecute:
             ("income", 1, "drift")
         ]
         assert run.summary["top"][0]["psi"] == rows_of(run)["psi.1", "", "income"].value
-        assert (run.summary["rejected"], run.summary["duplicates"]) == (0, 0)
+        assert (run.summary["rejected"], run.summary["damaged"]) == (0, 0)
 
     def test_the_run_pins_what_it_read(self, version):
         week(version)
@@ -122,6 +126,24 @@ class TestExecute:
         assert run.inputs["grids"] == [reference.grid.sha256]
         assert len(run.inputs_sha) == 64
         assert run.data_start == run.window_start
+
+    @pytest.mark.parametrize(("later_s", "took_s"), [(2.5, 2.5), (-60.0, 0.0)], ids=["as usual", "clock set back"])
+    def test_it_notes_when_it_began_and_when_it_was_saved(self, version, monkeypatch, later_s, took_s):
+        week(version)
+        run = planned(version)
+        measure = execution.measure
+
+        def meanwhile(data, checks):
+            monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(seconds=later_s))
+            return measure(data, checks)
+
+        monkeypatch.setattr(clock, "now", lambda: NOON)
+        monkeypatch.setattr(execution, "measure", meanwhile)
+
+        execution.execute(run.pk, lease_of(run))
+
+        run.refresh_from_db()
+        assert (run.started_at, run.finished_at) == (NOON, NOON + timedelta(seconds=took_s))
 
     def test_a_day_of_the_window_after_its_end_is_not_read(self, version):
         week(version, days=8)
@@ -442,13 +464,9 @@ class TestRecompute:
         week(version, shift=0.4)
         run = executed(planned(version))
 
-        again = [saving._measurement(run, finding) for finding in execution.recompute(run)]
+        again = [saving._row(run, finding) for finding in execution.recompute(run)]
 
-        stored = list(run.measurements.order_by("pk"))
-        names = [field.name for field in Measurement._meta.concrete_fields if field.name != "id"]
-        assert [[getattr(one, name) for name in names] for one in again] == [
-            [getattr(one, name) for name in names] for one in stored
-        ]
+        assert again == list(run.measurements.order_by("pk").values_list(*MeasurementRow._fields))
 
     def test_it_says_when_the_days_have_changed(self, version):
         week(version)
@@ -550,7 +568,7 @@ class TestOperations:
         assert run.summary["worst"] == "insufficient"
 
 
-class TestPerformance:
+class OfOutcomes:
     """A binary model whose outcomes come an hour after the predictions."""
 
     CHECKS = Checks(performance=Performance())
@@ -563,6 +581,16 @@ class TestPerformance:
         label[rows if known is None else known :] = np.nan
         return build_labels(score, (score >= 0.5).astype(float), label, {}, grid, "binary")
 
+    def week_of_labels(self, version, skill: float, *, known: int = 100, delay_s: float = 3600.0) -> None:
+        for n in range(7):
+            day = (at("2026-10-01") + timedelta(days=n)).date()
+            add_labels(version, day, self.joined(version, 100, skill, known=known, seed=n), delay_s=delay_s)
+
+    def run_of(self, version, **fields) -> Run:
+        return planned(version, checks=self.CHECKS, slug="performance", **fields)
+
+
+class TestPerformance(OfOutcomes):
     @pytest.fixture
     def judged(self, version):
         """A version whose reference knows its outcomes, with a week of predictions."""
@@ -571,14 +599,6 @@ class TestPerformance:
         assert reference.is_primary
         week(version)
         return version
-
-    def week_of_labels(self, version, skill: float, *, known: int = 100, delay_s: float = 3600.0) -> None:
-        for n in range(7):
-            day = (at("2026-10-01") + timedelta(days=n)).date()
-            add_labels(version, day, self.joined(version, 100, skill, known=known, seed=n), delay_s=delay_s)
-
-    def run_of(self, version, **fields) -> Run:
-        return planned(version, checks=self.CHECKS, slug="performance", **fields)
 
     def test_known_outcomes_are_judged_against_those_of_the_reference(self, judged):
         self.week_of_labels(judged, 0.4)
@@ -667,6 +687,106 @@ class TestPerformance:
         assert {one.provisional for one in execution.recompute(run)} == {True}
 
 
+class TestFirstDays(OfOutcomes):
+    """The reference knows no outcomes: the first 28 full days of the version stand for it."""
+
+    @pytest.fixture
+    def judged(self, version):
+        """Four weeks of a good model, and the week that is measured."""
+        Reference.objects.update(label_profile=None)
+        self.days(version, "2026-09-03", 28, skill=1.0)
+        week(version)
+        VersionTraffic.objects.update(first_at=at("2026-09-03"))
+        return version
+
+    def days(self, version, first: str, count: int, *, skill: float, delay_s: float | None = 3600.0) -> None:
+        week(version, first=first, days=count)
+        for n in range(count):
+            day = (at(first) + timedelta(days=n)).date()
+            add_labels(version, day, self.joined(version, 100, skill, seed=100 + n), delay_s=delay_s)
+
+    def test_known_outcomes_are_judged_against_those_of_the_first_days(self, judged):
+        self.week_of_labels(judged, 0.4)
+        run = executed(self.run_of(judged))
+
+        auc = rows_of(run)["auc.1", "truth", ""]
+        assert (auc.verdict, auc.n, auc.base_n) == ("worse", 700, 2_800)
+        assert auc.details["base_since"] == "2026-09-03"
+        assert any(f"outcomes of {judged.pk} from 2026-09-03 to 2026-10-01" in one for one in run.inputs["references"])
+
+    def test_the_first_day_counts_only_if_it_is_a_full_one(self, judged):
+        VersionTraffic.objects.update(first_at=at("2026-09-02 12:00"))
+        self.week_of_labels(judged, 1.0)
+
+        run = executed(self.run_of(judged))
+
+        assert rows_of(run)["auc.1", "truth", ""].details["base_since"] == "2026-09-03"
+
+    def test_days_of_the_window_are_no_base(self, judged):
+        VersionTraffic.objects.update(first_at=at("2026-09-03 00:00:01"))
+        self.week_of_labels(judged, 0.4)
+
+        run = executed(self.run_of(judged))
+
+        assert rows_of(run)["auc.1", "truth", ""].reason == "no_reference"
+
+    def test_first_days_whose_outcomes_still_come_are_no_base_yet(self, version):
+        Reference.objects.update(label_profile=None)
+        week(version, first="2026-09-03", days=28)
+        for n in range(28):
+            day = (at("2026-09-03") + timedelta(days=n)).date()
+            add_labels(version, day, self.joined(version, 100, 1.0, known=50, seed=n), delay_s=30 * 86_400.0)
+        week(version)
+        self.week_of_labels(version, 1.0)
+        VersionTraffic.objects.update(first_at=at("2026-09-03"))
+
+        run = executed(self.run_of(version))
+        later = executed(windows.plan_again(run, why=Run.Why.MANUAL, now=at("2026-11-20")), now=at("2026-11-20"))
+
+        assert rows_of(run)["auc.1", "truth", ""].reason == "no_reference"
+        assert rows_of(later)["auc.1", "truth", ""].base_n == 1_400
+
+    def test_a_result_computed_again_is_the_same_until_they_change(self, judged):
+        self.week_of_labels(judged, 0.4)
+        run = executed(self.run_of(judged))
+
+        [auc] = [one for one in execution.recompute(run) if one.metric == "auc.1"]
+        assert auc.base_value == rows_of(run)["auc.1", "truth", ""].base_value
+
+        add_labels(judged, at("2026-09-05").date(), self.joined(judged, 100, 0.1, seed=5))
+        with pytest.raises(execution.InputsMoved, match="compared with"):
+            execution.recompute(run)
+
+    def test_without_traffic_there_are_none(self, version):
+        assert early_days(version, at(END), "truth", at(END)) is None
+
+
+def ranked(grid: Grid, rows: int, skill: float, seed: int):
+    """Lists of six items joined with the relevant one, which stands first with this chance."""
+    r = rng(seed)
+    places = np.where(r.random(rows) < skill, 0, r.integers(0, 6, rows))
+    relevant = [{str(place): 1.0} for place in places]
+    return build_labels(None, [[*"012345"]] * rows, relevant, {}, grid, "ranking")
+
+
+def test_a_ranking_is_judged_by_its_queries(db):
+    version = make_version(make_model(task="ranking"), features=[("income", "number"), ("age", "number")])
+    grid = Grid.loads(bytes(make_reference(version, features(5_000)).grid.blob))
+    Reference.objects.update(label_profile=ranked(grid, 5_000, 0.8, seed=9).dumps())
+    week(version)
+    for n in range(7):
+        add_labels(version, (at("2026-10-01") + timedelta(days=n)).date(), ranked(grid, 100, 0.5, seed=n))
+
+    run = executed(planned(version, checks=Checks(performance=Performance())))
+
+    found = rows_of(run)
+    ndcg = found["ndcg_k.1", "truth", ""]
+    assert (ndcg.verdict, ndcg.n, ndcg.base_n, ndcg.threshold) == ("worse", 700, 5_000, 0.02)
+    assert ndcg.low < ndcg.value < ndcg.high < ndcg.base_value
+    assert {metric for metric, *_ in found} == {"ndcg_k.1", "map_k.1", "recall_k.1", "hit_k.1", "mrr.1"}
+    assert run.summary["worst"] == "worse"
+
+
 def test_inputs_of_a_version_without_reference_are_insufficient(db):
     version = make_version(features=[("income", "number"), ("age", "number")])
     week(version)
@@ -714,7 +834,7 @@ def test_what_is_not_a_number_is_never_stored(version):
         "cost", "cost_per_1k.1", value=float("nan"), low=2.0, high=1.0, gap=float("inf"), details={"a": {"b": np.nan}}
     )
 
-    row = saving._measurement(run, finding)
+    row = saving._row(run, finding)
 
     assert (row.value, row.reason, row.gap, row.details) == (None, "not_finite", None, {"a": {"b": None}})
     assert (row.low, row.high) == (1.0, 2.0)
@@ -724,15 +844,67 @@ def test_details_over_four_kilobytes_go_without_their_histogram(version):
     run = make_run(make_monitor(version.model), end=END)
     details = {"p_value": 0.1, "histogram": {"labels": ["x" * 40] * 200}}
 
-    row = saving._measurement(run, execution.Finding("input_drift", "psi.1", value=0.0, details=details))
+    row = saving._row(run, execution.Finding("input_drift", "psi.1", value=0.0, details=details))
 
     assert row.details == {"p_value": 0.1}
 
 
-def test_a_run_takes_a_fixed_number_of_queries(version, django_assert_max_num_queries):
-    week(version, rows=300)
-    run = planned(version)
-    lease = lease_of(run)
+class TestCost:
+    """Statements of a run from its lease to its commit, those that open and end the transaction among them."""
 
-    with django_assert_max_num_queries(24):  # on SQLite, where measurements are inserted in pieces
-        execution.execute(run.pk, lease)
+    def statements(self, run: Run) -> int:
+        lease = lease_of(run)
+        with CaptureQueriesContext(connection) as seen:
+            execution.execute(run.pk, lease)
+        run.refresh_from_db()
+        assert run.state == Run.State.DONE
+        return len(seen)
+
+    @pytest.fixture(autouse=True)
+    def _knows_its_grids(self, version):
+        chunks.grids.load(Reference.objects.get().grid_id)
+
+    def test_a_day_on_which_all_is_well(self, version):
+        week(version, rows=300)
+
+        assert self.statements(planned(version)) <= 15
+
+    def test_as_many_for_two_versions_and_a_widened_window(self, version):
+        other = make_version(version.model, features=[("income", "number"), ("age", "number")])
+        chunks.grids.load(make_reference(other, features(5_000)).grid_id)
+        week(version, rows=100)
+        week(other, rows=100)
+
+        assert self.statements(planned(version, window_hours=24)) <= 15
+
+    def test_the_days_before_as_baseline_cost_no_more(self, version):
+        week(version, first="2026-09-10", days=28, rows=100)
+        baseline = AgainstPrevious(days=28)
+
+        assert self.statements(planned(version, window_hours=24, baseline=baseline)) <= 15
+
+    def test_an_open_alert_costs_five_more_and_its_opening_eleven(self, version):
+        week(version, rows=300, shift=0.8, days=9)
+        monitor = make_monitor(version.model, checks=INPUTS)
+        ends = ("2026-10-07 00:00", "2026-10-08 00:00", "2026-10-09 00:00")
+
+        taken = [self.statements(make_run(monitor, end=end, state=Run.State.PLANNED)) for end in ends]
+
+        assert Alert.objects.open().exists()
+        assert max(taken) <= 26
+        assert max(taken[1:]) <= 20
+
+    def test_operations(self, version):
+        served = TestOperations()
+        for n in range(36):
+            served.served(version, f"{at('2026-09-01') + timedelta(days=n):%Y-%m-%d}")
+        run = planned(
+            version,
+            end="2026-10-07 00:00",
+            checks=served.CHECKS,
+            slug="operations",
+            window_hours=24,
+            baseline=AgainstPrevious(days=28),
+        )
+
+        assert self.statements(run) <= 15

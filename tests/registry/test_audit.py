@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import DatabaseError, OperationalError, connection, transaction
 
+from mlops_portal.kit import correlation
 from registry import audit
-from registry.models import AuditEntry
-from tests.factories import NOON, make_team
+from registry.models import AuditEntry, Scope
+from tests.factories import NOON, api, make_key, make_team
 
 
 def record(team, verb="team.noted", **options):
@@ -132,3 +133,30 @@ def test_many_writers_make_one_chain():
 
     assert sorted(AuditEntry.objects.values_list("seq", flat=True)) == list(range(1, 25))
     assert audit.verify() is None
+
+
+class TestRequests:
+    def test_a_row_names_the_request_in_which_a_person_did_it(self, client, alice):
+        client.force_login(alice)
+        fields = {"name": "Risk", "contact": "", "cost_centre": "4711"}
+
+        client.post("/teams/risk/edit/", fields, headers={"X-Request-ID": "from-a-proxy-1"})
+
+        assert AuditEntry.objects.get(verb="team.changed").request_id == "from-a-proxy-1"
+        assert audit.verify() is None
+
+    def test_and_that_of_a_key(self, team):
+        body = {"name": "Arrivals", "task": "regression"}
+        sender = api(make_key(team=team, scopes=[Scope.REGISTRY]))
+
+        answer = sender.post(
+            "/api/v1/models", body, content_type="application/json", headers={"Idempotency-Key": "one"}
+        )
+
+        assert AuditEntry.objects.get(verb="model.registered").request_id == answer["X-Request-ID"]
+
+    def test_what_the_portal_does_by_itself_names_none(self, team, alice):
+        with correlation.answering("r-12345678"):
+            own, hers = record(team), audit.record("team.noted", team, by=alice, now=NOON)
+
+        assert (own.request_id, hers.request_id) == ("", "r-12345678")

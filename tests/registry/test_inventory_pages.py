@@ -146,7 +146,7 @@ def test_the_list_takes_as_many_queries_for_20_models_as_for_one(as_alice, team,
         make_version(make_model(team=team, slug=f"m{number}"))
     as_alice.get(reverse("registry:model-list"))
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(10):
         assert html(as_alice.get(reverse("registry:model-list"))).count('class="name"') == 20
 
 
@@ -154,7 +154,7 @@ def test_the_overview_asks_for_health_and_alerts_and_links_to_them(as_alice, mod
     make_version(model)
     make_endpoint(model, slug="credit-decision")
 
-    with django_assert_max_num_queries(16):
+    with django_assert_max_num_queries(14):
         page = html(as_alice.get(reverse("registry:model-detail", args=["credit"])))
 
     for name in ("model-health", "model-alerts"):

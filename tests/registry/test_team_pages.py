@@ -145,5 +145,5 @@ def test_the_page_takes_as_many_queries_for_many_members(as_alice, team, django_
         make_key(team=team, label=f"key {number}")
     as_alice.get(TEAM)
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(12):
         as_alice.get(TEAM)

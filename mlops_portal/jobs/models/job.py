@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 from uuid import UUID, uuid4
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, OuterRef, Q
 from django.db.models.functions import Now
 
 TICK = timedelta(milliseconds=1)  # SQLite's clock counts these, our times are finer
@@ -24,6 +24,10 @@ class JobQuerySet(models.QuerySet["Job"]):
     def open(self) -> Self:
         """Jobs that are not over: waiting or running."""
         return self.filter(state__in=Job.OPEN)
+
+    def failed(self, kind: str | OuterRef, key: str | OuterRef) -> Self:
+        """Those of this work that lie in quarantine."""
+        return self.filter(kind=kind, key=key, state=Job.State.QUARANTINED)
 
     def of_teams(self, teams: Collection[UUID]) -> Self:
         """Jobs that work for one of the teams."""

@@ -4,7 +4,7 @@ from monitoring.stats.grid.category import OTHER, CategoryGrid, category_grid
 from monitoring.stats.grid.frozen import FeatureSpec, Grid, Slot, freeze
 from monitoring.stats.grid.headline import headline
 from monitoring.stats.grid.numeric import NumericGrid, numeric_edges
-from monitoring.stats.grid.score import SCORE_CELLS, SCORE_EDGES, ScoreGrid, score_cell, score_grid
+from monitoring.stats.grid.score import SCORE_CELLS, SCORE_EDGES, ScoreGrid, score_cell, score_grid, score_place
 
 __all__ = [
     "OTHER",
@@ -22,4 +22,5 @@ __all__ = [
     "numeric_edges",
     "score_cell",
     "score_grid",
+    "score_place",
 ]

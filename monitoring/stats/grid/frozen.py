@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.stats.arrays import FloatArray
-from monitoring.stats.codec import pack, unpack
+from monitoring.stats.codec import pack, reading, unpack
 from monitoring.stats.columns import Column, as_floats, encode
 from monitoring.stats.grid.category import CategoryGrid, category_grid
 from monitoring.stats.grid.numeric import NumericGrid, numeric_edges
@@ -133,17 +133,8 @@ class Grid:
     def loads(cls, blob: bytes) -> "Grid":
         """Return the grid of canonical bytes. Raises ValueError if they are damaged."""
         header, arrays = unpack(MAGIC, blob)
-        grids: dict[tuple[str, str], Any] = {}
-        for index, described in enumerate(header["slots"]):
-            held = {key: arrays.get(f"{index}.{key}") for key in ("edges", "bounds", "known", "groups")}
-            grids[described["kind"], described["name"]] = _restored(described, held)
-        return cls(
-            features={name: grids[FEATURE, name] for name, _ in header["dtypes"]},
-            dtypes=dict(header["dtypes"]),
-            segments={name: tuple(rows) for name, rows in header["segments"].items()},
-            score=grids.get((SCORE, SCORE)),
-            prediction=grids.get((PREDICTION, PREDICTION)),
-        )
+        with reading():
+            return _grid(header, arrays)
 
 
 def freeze(
@@ -165,6 +156,10 @@ def freeze(
     prediction, classes: the decided class of a multiclass model, and its declared labels.
 
     Raises ValueError for an unknown type or kind, a name used twice, or more than five segment features.
+
+    >>> grid = freeze({"side": ["a", "b", "a"]}, [FeatureSpec("side", "category")])
+    >>> grid.headline_labels("side"), len(grid.id)
+    (('a', 'b', 'other'), 64)
     """
     _check(schema, score_kind)
     features = {spec.name: _feature_grid(columns.get(spec.name), spec) for spec in schema}
@@ -227,6 +222,20 @@ def _part(slot: Slot) -> tuple[dict[str, object], dict[str, NDArray[Any]]]:
         described |= {"grid": "category", "values": grid.values}
         return described, {} if grid.known is None else {"known": grid.known}
     return described | {"grid": "score", "labels": grid.labels}, {"groups": grid.groups}
+
+
+def _grid(header: dict[str, Any], arrays: dict[str, NDArray[Any]]) -> Grid:
+    grids: dict[tuple[str, str], Any] = {}
+    for index, described in enumerate(header["slots"]):
+        held = {key: arrays.get(f"{index}.{key}") for key in ("edges", "bounds", "known", "groups")}
+        grids[described["kind"], described["name"]] = _restored(described, held)
+    return Grid(
+        features={name: grids[FEATURE, name] for name, _ in header["dtypes"]},
+        dtypes=dict(header["dtypes"]),
+        segments={name: tuple(rows) for name, rows in header["segments"].items()},
+        score=grids.get((SCORE, SCORE)),
+        prediction=grids.get((PREDICTION, PREDICTION)),
+    )
 
 
 def _restored(described: dict[str, Any], held: dict[str, Any]) -> AnyGrid:

@@ -15,15 +15,34 @@ _CLIP = 2.0**-24
 _HALVINGS = 80  # down to neighbouring floats at the smallest edge, 2**-24
 
 
+def score_place(scores: FloatArray | float) -> FloatArray:
+    """Return where each score in [0, 1] stands on the grid, in cells: the whole part is its cell.
+
+    Scores outside stand at the ends. Raises ValueError for NaN.
+
+    >>> score_place(np.array([0.01, 0.5, 0.9])).round(1).tolist()
+    [762.7, 2048.0, 3001.9]
+    """
+    inside = np.clip(scores, 0.0, 1.0)
+    place = logit(np.clip(inside, _CLIP, 1 - _CLIP))
+    place += 16.7  # in place: the arrays may be long
+    place /= 66.8
+    place += inside / 2
+    place *= SCORE_CELLS
+    if np.isnan(place).any():
+        raise ValueError("a score is no number")
+    return np.asarray(place)
+
+
 def score_cell(scores: FloatArray | float) -> NDArray[np.int64]:
-    """Return the cell of each score in [0, 1].
+    """Return the cell of each score in [0, 1]; those outside fall into the first and the last cell.
+
+    Raises ValueError for NaN.
 
     >>> score_cell(np.array([0.01, 0.5, 0.9, 1.0])).tolist()
     [762, 2048, 3001, 4092]
     """
-    clipped = np.clip(scores, _CLIP, 1 - _CLIP)
-    place = np.asarray(scores) / 2 + (logit(clipped) + 16.7) / 66.8
-    return np.minimum(SCORE_CELLS - 1, np.floor(SCORE_CELLS * place)).astype(np.int64)
+    return score_place(scores).astype(np.int64)  # at most 4092: places are not negative, so this rounds down
 
 
 def _edges() -> FloatArray:
@@ -65,6 +84,10 @@ def score_grid(counts: IntArray) -> ScoreGrid:
     """Freeze the headline bins of a classifier's score from its reference counts per cell.
 
     Without reference scores the bins are tenths of the scale.
+
+    >>> grid = score_grid(np.zeros(SCORE_CELLS, dtype=np.int64))
+    >>> len(grid.labels), grid.group_of(np.array([0.05, 0.95])).tolist()
+    (10, [0, 9])
     """
     n = int(counts.sum())
     groups = headline(counts) if n else np.minimum(9, 10 * SCORE_EDGES[:-1]).astype(np.int16)

@@ -9,6 +9,7 @@ from monitoring.stats.profile.latencies import LatencyProfile
 from monitoring.stats.profile.merging import merge, merge_all
 from monitoring.stats.profile.numbers import NumericProfile, count_numeric
 from monitoring.stats.profile.operations import Operations
+from monitoring.stats.profile.rankings import RankCounts
 from monitoring.stats.profile.scores import ScoreCounts
 from monitoring.stats.profile.storage import dumps, loads
 from monitoring.stats.profile.window import Profile, SegmentCounts
@@ -22,6 +23,7 @@ __all__ = [
     "NumericProfile",
     "Operations",
     "Profile",
+    "RankCounts",
     "ScoreCounts",
     "SegmentCounts",
     "StageColumns",

@@ -52,6 +52,11 @@ def build(
     outcomes are counted by `build_labels`.
 
     Raises ValueError if the columns differ in length, or if there is no column and `rows` is not given.
+
+    >>> from monitoring.stats.grid import FeatureSpec, freeze
+    >>> grid = freeze({"side": ["a", "b", "a"]}, [FeatureSpec("side", "category")])
+    >>> build({"side": ["b", None, "c"]}, grid).headline("side").tolist()
+    [0, 1, 1]
     """
     others = [score, label, prediction, latency_ms, fallback, error, decided]
     n = _row_count(columns, others, rows)

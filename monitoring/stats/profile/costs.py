@@ -71,7 +71,13 @@ def _stage_cost(columns: StageColumns) -> StageCost:
     n = int(priced.sum())
     return StageCost(
         n=n,
-        calls=float(n) if columns.calls is None else float(np.nansum(columns.calls[priced])),
-        units=0.0 if columns.units is None else float(np.nansum(columns.units[priced])),
-        amount=float(columns.amount[priced].sum()),
+        calls=float(n) if columns.calls is None else _sum(columns.calls[priced]),
+        units=0.0 if columns.units is None else _sum(columns.units[priced]),
+        amount=_sum(columns.amount[priced]),
     )
+
+
+def _sum(values: FloatArray) -> float:
+    """Return the sum of what is finite; beyond the largest float it stays there."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.nan_to_num(values[np.isfinite(values)].sum()))

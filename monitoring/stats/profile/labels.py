@@ -8,16 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.stats.arrays import FloatArray, IntArray
-from monitoring.stats.codec import compress, decompress, pack, unpack
-from monitoring.stats.columns import Column, as_floats, encode
+from monitoring.stats.codec import compress, decompress, pack, reading, unpack
+from monitoring.stats.columns import CodedColumn, Column, as_floats, encode
 from monitoring.stats.grid import Grid
-from monitoring.stats.profile import errors, scores
+from monitoring.stats.profile import errors, rankings, scores
 from monitoring.stats.profile.errors import ErrorCounts, count_errors, merge_errors
+from monitoring.stats.profile.rankings import RankCounts, count_rankings
 from monitoring.stats.profile.scores import UNKNOWN, ScoreCounts, count_scores
 from monitoring.stats.results import Confusion
 
 MAGIC = b"MLL1"
-TASKS = ("binary", "multiclass", "regression")
+TASKS = ("binary", "multiclass", "regression", "ranking")
 Arrays = dict[str, NDArray[Any]]
 
 
@@ -48,6 +49,10 @@ class LabelProfile:
         """Return the errors of a regression model, of all rows or of one segment. Raises KeyError if unknown."""
         return errors.population(self.arrays, self._population(by, segment))
 
+    def rankings(self, by: str | None = None, segment: str | None = None) -> RankCounts:
+        """Return the metrics of a ranking model, of all queries or of one segment. Raises KeyError if unknown."""
+        return rankings.population(self.arrays, self._population(by, segment))
+
     def confusion(self, by: str | None = None, segment: str | None = None) -> Confusion:
         """Return true against decided classes, or labels 0 and 1 against decisions for a binary model."""
         index = self._population(by, segment)
@@ -65,7 +70,8 @@ class LabelProfile:
         if self.task == "regression":
             arrays = merge_errors(self.arrays, other.arrays)
         else:
-            arrays = {name: array + other.arrays[name] for name, array in self.arrays.items()}
+            shared = self.arrays.keys() & other.arrays.keys()  # a profile of before may lack what is counted now
+            arrays = {name: array + other.arrays[name] for name, array in self.arrays.items() if name in shared}
         labelled = self.n_labelled + other.n_labelled
         return LabelProfile(self.grid, self.task, self.rows + other.rows, labelled, arrays)
 
@@ -81,9 +87,10 @@ class LabelProfile:
         Raises ValueError if they are damaged, of another kind or counted on another grid.
         """
         header, arrays = unpack(MAGIC, decompress(blob))
-        if header["grid"] != grid.id:
+        if header.get("grid") != grid.id:
             raise ValueError("this label profile is counted on another grid")
-        return cls(grid, header["task"], header["rows"], header["n_labelled"], arrays)
+        with reading():
+            return cls(grid, header["task"], header["rows"], header["n_labelled"], arrays)
 
     def _population(self, by: str | None, segment: str | None) -> int:
         if by is None:
@@ -108,12 +115,18 @@ def build_labels(
 ) -> LabelProfile:
     """Count predictions against their outcomes.
 
-    label: binary 0, 1 or NaN unknown; multiclass the true class or None; regression a number or NaN.
-    prediction: binary the decision 0, 1 or NaN; multiclass the decided class; regression a number, used where
-    there is no score. segments: the columns of the grid's segment features; a missing one counts as null.
+    label: binary 0, 1 or NaN unknown; multiclass the true class or None; regression a number or NaN; ranking the
+    relevances (0 or more) by item id, or None. prediction: binary the decision 0, 1 or NaN; multiclass the decided
+    class; regression a number, used where there is no score; ranking the ids shown, in order, or None.
+    segments: the columns of the grid's segment features; a missing one counts as null.
     fold: 0 or 1 per row, the lowest bit of the request id's hash.
 
     Raises ValueError for another task, columns of different length, or a grid without classes (multiclass).
+
+    >>> from monitoring.stats.grid import freeze
+    >>> y, s = np.array([0.0, 1.0, np.nan]), np.array([0.2, 0.7, 0.9])
+    >>> build_labels(s, None, y, {}, freeze({}, [], s, "probability"), "binary").n_labelled
+    2
     """
     if task not in TASKS:
         raise ValueError(f"there are no label profiles of task {task}")
@@ -130,6 +143,9 @@ def build_labels(
         numbers = _numbers(prediction if score is None else score, n)
         arrays = count_errors(as_floats(label), numbers, where, populations)
         n_labelled = int(arrays["sums"][0, 0])
+    elif task == "ranking":
+        arrays = count_rankings(_objects(prediction, n), _objects(label, n), where, populations)
+        n_labelled = int(arrays["queries"][0].sum())
     else:
         arrays = {"confusion": _count_classes(label, prediction, where, populations, grid)}
         n_labelled = int(arrays["confusion"][0].sum())
@@ -149,6 +165,13 @@ def _populations(grid: Grid, segments: Mapping[str, Column], n: int) -> tuple[li
 
 def _numbers(column: Column | None, n: int) -> FloatArray:
     return np.full(n, np.nan) if column is None else as_floats(column)
+
+
+def _objects(column: Column | None, n: int) -> list[Any]:
+    if isinstance(column, CodedColumn):
+        raise ValueError("a ranking is counted from lists of ids and relevances by id, not from coded text")
+    values: Any = column
+    return [None] * n if column is None else list(values)
 
 
 def _classes(grid: Grid) -> tuple[str, ...]:

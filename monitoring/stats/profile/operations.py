@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from monitoring.stats.codec import compress, decompress, pack, unpack
+from monitoring.stats.codec import compress, decompress, pack, reading, unpack
 from monitoring.stats.profile.costs import CostProfile, StageCost
 from monitoring.stats.profile.latencies import LatencyProfile
 
@@ -49,9 +49,10 @@ class Operations:
     def loads(cls, blob: bytes) -> "Operations":
         """Return what these bytes hold. Raises ValueError if they are damaged or of another kind."""
         header, held = unpack(MAGIC, decompress(blob))
-        latency, cost = restored(header, held)
-        rows, n_fallback, n_error = (header[name] for name in _COUNTERS)
-        return cls(rows, n_fallback, n_error, latency, cost)
+        with reading():
+            latency, cost = restored(header, held)
+            rows, n_fallback, n_error = (header[name] for name in _COUNTERS)
+            return cls(rows, n_fallback, n_error, latency, cost)
 
 
 def scalars(latency: LatencyProfile, cost: CostProfile) -> dict[str, object]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from monitoring.stats.codec import compress, decompress, pack, unpack
+from monitoring.stats.codec import compress, decompress, pack, reading, unpack
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile.categories import top_values
 from monitoring.stats.profile.operations import arrays, restored, scalars
-from monitoring.stats.profile.window import Profile, SegmentCounts
+from monitoring.stats.profile.window import MOMENTS, TALLIES, Profile, SegmentCounts
 
 MAGIC = b"MLP1"
 _COUNTERS = ("rows", "n_fallback", "n_error", "n_decided", "n_positive")
@@ -17,7 +17,13 @@ _SEGMENT_PARTS = ("rows", "nulls", "headline")
 
 
 def dumps(profile: Profile) -> bytes:
-    """Return the bytes of a profile."""
+    """Return the bytes of a profile.
+
+    >>> from monitoring.stats.grid import freeze
+    >>> empty = Profile.empty(freeze({}, []))
+    >>> dumps(loads(dumps(empty), empty.grid)) == dumps(empty)
+    True
+    """
     header: dict[str, object] = {name: getattr(profile, name) for name in _COUNTERS}
     header |= {
         "grid": profile.grid_id,
@@ -44,8 +50,16 @@ def loads(blob: bytes, grid: Grid) -> Profile:
     Raises ValueError if they are damaged, of another kind or counted on another grid.
     """
     header, held = unpack(MAGIC, decompress(blob))
-    if header["grid"] != grid.id:
+    if header.get("grid") != grid.id:
         raise ValueError("this profile is counted on another grid")
+    with reading():
+        profile = _profile(header, held, grid)
+    if not _fits(profile):
+        raise ValueError("this profile does not have the cells of its grid")
+    return profile
+
+
+def _profile(header: dict[str, Any], held: dict[str, NDArray[Any]], grid: Grid) -> Profile:
     latency, cost = restored(header, held)
     return Profile(
         grid=grid,
@@ -63,6 +77,20 @@ def loads(blob: bytes, grid: Grid) -> Profile:
         last_at=_time(header["last_at"]),
         **{name: header[name] for name in _COUNTERS},
     )
+
+
+def _fits(profile: Profile) -> bool:
+    """Tell whether every array has the shape that the grid gives it."""
+    grid, columns = profile.grid, len(profile.grid.slots)
+    shapes = [
+        (profile.counts, (grid.cells,)),
+        (profile.tallies, (columns, TALLIES)),
+        (profile.moments, (columns, MOMENTS)),
+    ]
+    for name, names in grid.segments.items():
+        part, size = profile.segments[name], len(names)
+        shapes += [(part.rows, (size,)), (part.nulls, (size, columns)), (part.headline, (size, grid.bins))]
+    return all(array.shape == shape for array, shape in shapes)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -43,9 +43,6 @@ class SegmentCounts:
             headline=np.zeros((segments, grid.bins), dtype=np.int64),
         )
 
-    def __add__(self, other: "SegmentCounts") -> "SegmentCounts":
-        return SegmentCounts(self.rows + other.rows, self.nulls + other.nulls, self.headline + other.headline)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Profile:

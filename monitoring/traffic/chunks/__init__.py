@@ -6,7 +6,7 @@ Reading by profile costs the same however much traffic there was; reading rows i
 from monitoring.traffic.chunks import grids
 from monitoring.traffic.chunks.files import ChunkFile, DamagedChunk, NotWritten, folder, opened, read, write
 from monitoring.traffic.chunks.profiling import Hour, column_of, costs_of, hours_of, profile_of, recounted
-from monitoring.traffic.chunks.reading import COUNTED, NotProfiled, Pinned, days, hours, profile
+from monitoring.traffic.chunks.reading import COUNTED, NotProfiled, Pinned, Stretch, days, hours, profile, stretch
 from monitoring.traffic.chunks.retention import expire_day, sweep, tidy
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "NotProfiled",
     "NotWritten",
     "Pinned",
+    "Stretch",
     "column_of",
     "costs_of",
     "days",
@@ -30,6 +31,7 @@ __all__ = [
     "profile_of",
     "read",
     "recounted",
+    "stretch",
     "sweep",
     "tidy",
     "write",

@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from numpy.typing import NDArray
 from mlops_portal.kit.faults import fault
 from monitoring.models import Chunk
 from monitoring.traffic import frames, storage
+
+logger = logging.getLogger(__name__)
 
 ROW_GROUP_ROWS = 131_072
 COMPRESSION_LEVEL = 1
@@ -98,6 +101,15 @@ def read(chunk: Chunk, columns: Sequence[str] | None = None) -> pa.Table:
     return table
 
 
+def is_whole(chunk: Chunk) -> bool:
+    """Whether the chunk's file is there and holds, byte by byte, what was written."""
+    try:
+        with storage.store().opened(chunk.path) as path, path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == chunk.sha256
+    except OSError:
+        return False
+
+
 @contextmanager
 def opened(chunk: Chunk) -> Iterator[pq.ParquetFile]:
     """The chunk's file for reading in pieces; what goes wrong while reading marks the chunk as `read` does."""
@@ -113,7 +125,8 @@ def opened(chunk: Chunk) -> Iterator[pq.ParquetFile]:
 
 def _mark(chunk: Chunk) -> None:
     readable = (Chunk.State.LIVE, Chunk.State.PARKED)
-    Chunk.objects.filter(pk=chunk.pk, state__in=readable).update(state=Chunk.State.DAMAGED)
+    if Chunk.objects.filter(pk=chunk.pk, state__in=readable).update(state=Chunk.State.DAMAGED):
+        logger.error("chunk damaged", extra={"chunk": str(chunk.pk), "path": chunk.path})
 
 
 class _Hashing:
@@ -229,7 +242,7 @@ def _form_of_numbers(column: pa.ChunkedArray) -> _Form:
 def _distinct(sample: NDArray[np.float64], *, is_whole: bool) -> float:
     """How many different numbers a column holds, estimated from a sample: Chao (1984)."""
     _, times = np.unique(sample, return_counts=True)
-    once, twice = np.count_nonzero(times == 1), np.count_nonzero(times == 2)
+    once, twice = int(np.count_nonzero(times == 1)), int(np.count_nonzero(times == 2))
     return float(len(times) if is_whole else len(times) + once**2 / (2 * max(twice, 1)))
 
 

@@ -73,12 +73,13 @@ def sweep(now: datetime, *, drain: bool = False) -> None:
     oldest = InboxRow.objects.filter(pk__in=waiting_bytes).order_by("pk")
     for pk, received_at, model_id, team_id in oldest.values_list("pk", "received_at", "model", "model__team"):
         if drain or received_at <= now - AGE or waiting_bytes[pk] >= WAITING_BYTES:
-            _order(model_id, team_id)
+            order(model_id, team_id)
     consolidation.sweep(now)
     parked.sweep(now)
 
 
-def _order(model_id: UUID, team_id: UUID) -> None:
+def order(model_id: UUID, team_id: UUID) -> None:
+    """Have a worker store what waits in the model's inbox."""
     queue.enqueue(
         "monitoring.compact", str(model_id), payload={"model": str(model_id)}, queue=Job.Queue.INGEST, team=team_id
     )
@@ -109,16 +110,17 @@ def _live_at(batch: Batch) -> datetime | None:
 
 def _write_receipts(batch: Batch, prepared: Prepared, now: datetime) -> None:
     """Say what became of the records of each batch; the many that went through whole take one statement."""
-    columns = (prepared.duplicates, prepared.conflicts, prepared.parked)
+    columns = (prepared.duplicates, prepared.conflicts, prepared.parked, prepared.erased)
     by_counts: dict[tuple[int, ...], list[UUID]] = defaultdict(list)
     for source, *counts in zip(batch.sources, *(column.tolist() for column in columns), strict=True):
         by_counts[tuple(counts)].append(source.batch_id)
-    for (duplicates, conflicts, waiting), batch_ids in by_counts.items():
+    for (duplicates, conflicts, waiting, erased), batch_ids in by_counts.items():
         IngestBatch.objects.filter(pk__in=batch_ids).update(
-            stored=F("accepted") - duplicates - conflicts,
+            stored=F("accepted") - duplicates - conflicts - erased,
             duplicates=duplicates,
             conflicts=conflicts,
             parked=waiting,
+            erased=erased,
             stored_at=now,
         )
 
@@ -148,7 +150,7 @@ def _empty_inbox(batch: Batch) -> None:
 
 def _order_what_follows(model: RegisteredModel, kept: Sequence[Chunk], now: datetime) -> None:
     if batches.waiting(model.pk).exists():
-        _order(model.pk, model.team_id)
+        order(model.pk, model.team_id)
     consolidation.order_full_days(kept, team=model.team_id)
     if Chunk.objects.filter(model=model, state=Chunk.State.PARKED).exists():
         parked.order_later(model.pk, team=model.team_id, now=now)

@@ -1,18 +1,21 @@
 """Predictions of a batch become published files with their profiles; nothing of it counts until it is saved."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mlops_portal.kit import wiring
 from mlops_portal.kit.faults import fault
 from monitoring.models.ingest_batch import Kind
 from monitoring.stats.profile import dumps
-from monitoring.traffic import chunks, dedupe, frames, ledger
+from monitoring.traffic import chunks, dedupe, erasures, frames, ledger
 from monitoring.traffic.batches import Batch, Conflict, Prepared
+from monitoring.traffic.dedupe import Judged
 from monitoring.traffic.ledger import Draft, Surprises
 from monitoring.traffic.specs import ModelSpec
 
@@ -32,9 +35,10 @@ def predictions(batch: Batch, model: ModelSpec) -> Prepared:
     joined = {version_id: frames.joined(tables) for version_id, tables in batch.tables.items() if version_id}
     days = {frames.as_date(day) for table in joined.values() for day in np.unique(frames.days_of(table))}
     prepared = Prepared.of(len(batch.sources), ledger.see(joined.keys(), days))
+    forgotten = erasures.refs_of(model.team_id)  # read after the rows were taken: see `erasures`
     new: dict[UUID, pa.Table] = {}
     for version_id in sorted(joined):
-        new[version_id] = _new(version_id, joined.pop(version_id), prepared)
+        new[version_id] = _new(version_id, joined.pop(version_id), prepared, forgotten)
     fault("compact.deduped")
     columns = frames.columns_of(new)
     for version_id in sorted(new):
@@ -45,9 +49,11 @@ def predictions(batch: Batch, model: ModelSpec) -> Prepared:
     return prepared
 
 
-def _new(version_id: UUID, table: pa.Table, prepared: Prepared) -> pa.Table:
+def _new(version_id: UUID, table: pa.Table, prepared: Prepared, forgotten: Sequence[str]) -> pa.Table:
     """The rows that are new, in their order; the others are counted."""
     judged = dedupe.predictions(version_id, table)
+    if forgotten:
+        judged = _without(forgotten, table, judged, prepared)
     if judged.new.all():
         return table
     sources = table[frames.ROW].to_numpy()
@@ -58,6 +64,14 @@ def _new(version_id: UUID, table: pa.Table, prepared: Prepared) -> pa.Table:
         position = int(row - np.searchsorted(sources, sources[row]))
         prepared.conflicting.append(Conflict(int(sources[row]), position, table["request_id"][int(row)].as_py()))
     return table.filter(pa.array(judged.new))
+
+
+def _without(forgotten: Sequence[str], table: pa.Table, judged: Judged, prepared: Prepared) -> Judged:
+    """The judgement without the rows of subjects that were forgotten, which are counted as such."""
+    gone = pc.is_in(table["subject_ref"], value_set=pa.array(forgotten, pa.string())).to_numpy()
+    sources = table[frames.ROW].to_numpy()
+    prepared.erased += np.bincount(sources[gone], minlength=len(prepared.erased))
+    return Judged(judged.new & ~gone, judged.duplicate & ~gone, judged.conflict & ~gone)
 
 
 def _drafts(target: _Target, table: pa.Table, surprises: Surprises) -> list[Draft]:
@@ -74,6 +88,7 @@ def _drafts(target: _Target, table: pa.Table, surprises: Surprises) -> list[Draf
             shadow=shadow,
             kid=kid,
             surprises={} if drafts else surprises,
+            ids=frames.hashes(frame).astype("<u8", copy=False).tobytes(),
             **_profiled(target, frame),
         )
         drafts.append(draft)

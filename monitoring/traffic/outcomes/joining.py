@@ -17,7 +17,7 @@ from monitoring.models.ingest_batch import Kind
 from monitoring.stats.columns import CodedColumn, Column
 from monitoring.stats.grid import Grid
 from monitoring.stats.profile import LabelProfile, build_labels
-from monitoring.traffic import chunks, frames
+from monitoring.traffic import chunks, frames, rankings
 from monitoring.traffic.chunks import DamagedChunk
 from monitoring.traffic.chunks.profiling import decided_of, scores_of
 from monitoring.traffic.outcomes import matching
@@ -27,7 +27,6 @@ from registry.models import ModelVersion
 
 TRUTH = "truth"
 PART_ROWS = 1_000_000  # outcomes held at once
-TASKS = (Task.BINARY, Task.MULTICLASS, Task.REGRESSION)
 _READ = ("request_id", "id_hash", "predicted_at", "score", "prediction", "prediction_number", "fallback", "error")
 
 
@@ -36,7 +35,8 @@ class PinnedLabels:
     """What outcomes say of the predictions of a stretch of days, and which states of the books say so.
 
     rows: predictions that count for performance (no fallback, no error); labelled: those with the signal. profile:
-    None without a grid, or for a task that has none. delay_p95_s: the longest 95th percentile of a day, in seconds.
+    None without a grid, or for a signal of a ranking, of which only the truth is counted. delay_p95_s: the longest
+    95th percentile of a day, in seconds.
     generations: label generation by day. damaged: hashes of chunks that could not be read; what they held is missing.
     """
 
@@ -104,7 +104,7 @@ def _of_row(row: LabelRow, grid: Grid | None) -> _Day | None:
         profile = LabelProfile.loads(bytes(row.blob), grid) if row.blob and grid else None
     except ValueError:
         return None
-    if profile is None and grid is not None and row.version.model.task in TASKS:
+    if profile is None and grid is not None and _is_counted(row.version.model.task, row.signal):
         return None  # joined before there was a grid
     return _Day(row.rows, row.labelled, row.delay_p95_s, profile)
 
@@ -152,6 +152,10 @@ def _joined(version: ModelVersion, on: date, signal: str, grid: Grid | None) -> 
     delay_s = np.concatenate(delays_s) if delays_s else np.zeros(0)
     day.delay_p95_s = float(np.quantile(delay_s, 0.95)) if len(delay_s) else None
     return day
+
+
+def _is_counted(task: str, signal: str) -> bool:
+    return task != Task.RANKING or signal == TRUTH
 
 
 @contextmanager
@@ -213,7 +217,8 @@ class _Join:
             labels = _labels(found, len(table), self.signal, self.model)
             delay_s = (found.at_us - frames.micros(table["predicted_at"])[found.place]) / 1e6
             delays_s.append(delay_s[labels.known[found.place]])
-            profile = _profile(table, labels, self.grid, self.model) if self.grid else None
+            grid = self.grid if _is_counted(self.model.task, self.signal) else None
+            profile = _profile(table, labels, grid, self.model) if grid else None
             day.add(_Day(len(table), int(labels.known.sum()), None, profile))
         return day, delays_s
 
@@ -238,14 +243,14 @@ def _counting(predictions: pa.Table) -> pa.Table:
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """The signal as statistics read it: a number or class per prediction, and which predictions have one."""
+    """The signal per prediction: a number, a class or the text of relevances, and which predictions have one."""
 
     values: Column
     known: NDArray[np.bool_]
 
 
 def _labels(found: Found, rows: int, signal: str, model: ModelSpec) -> _Labels:
-    if model.task == Task.MULTICLASS and signal == TRUTH:
+    if model.task in {Task.MULTICLASS, Task.RANKING} and signal == TRUTH:
         codes = np.full(rows, -1, dtype=np.int32)
         codes[found.place] = found.text.codes
         return _Labels(CodedColumn(codes, found.text.values), codes >= 0)
@@ -267,10 +272,10 @@ def _binary(numbers: NDArray[np.float64], texts: CodedColumn, signal: str, model
     return np.where(np.isnan(labels), numbers, labels)
 
 
-def _profile(table: pa.Table, labels: _Labels, grid: Grid, model: ModelSpec) -> LabelProfile | None:
-    if model.task not in TASKS:
-        return None
+def _profile(table: pa.Table, labels: _Labels, grid: Grid, model: ModelSpec) -> LabelProfile:
     segments = {name: chunks.column_of(table, name) for name in grid.segments}
+    if isinstance(labels.values, CodedColumn) and model.task == Task.RANKING:
+        return rankings.label_profile(frames.coded(table["prediction"]), labels.values, segments, grid)
     fold = (frames.hashes(table) & np.uint64(1)).astype(np.int64)
     if model.task == Task.MULTICLASS:
         return build_labels(

@@ -72,7 +72,7 @@ def _match(model_id: UUID, lease: Lease, now: datetime) -> None:
     prepared = Prepared.of(0, placing.see(()))
     moved = np.zeros(len(table), dtype=bool)
     if parked:
-        predictions = Chunk.objects.live().filter(model=model_id, kind=Kind.PREDICTION).order_by("day")
+        predictions = Chunk.objects.known().filter(model=model_id, kind=Kind.PREDICTION).order_by("day")
         places = placing.find(table, predictions, anywhere_else=True)
         prepared = Prepared.of(0, placing.see(places))
         moved = placing.anywhere(places, len(table))

@@ -28,7 +28,7 @@ def outcomes(batch: Batch, model: ModelSpec) -> Prepared:
     before the outcome came, and before it was observed.
     """
     table = frames.joined(batch.tables[None])
-    predictions = Chunk.objects.live().filter(model=model.id, kind=Kind.PREDICTION, day__in=_near_days(table))
+    predictions = Chunk.objects.known().filter(model=model.id, kind=Kind.PREDICTION, day__in=_near_days(table))
     places = find(table, predictions)
     prepared = Prepared.of(len(batch.sources), see(places))
     stored = np.zeros(len(table), dtype=bool)

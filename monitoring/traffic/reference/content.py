@@ -1,6 +1,6 @@
 """The content of a reference: typed columns after the privacy rules, as kept, and what they come to on a grid."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,7 @@ from monitoring.stats.columns import CodedColumn, Column, as_floats
 from monitoring.stats.grid import FeatureSpec as GridSpec
 from monitoring.stats.grid import Grid, freeze
 from monitoring.stats.profile import LabelProfile, Profile, build, build_labels
-from monitoring.traffic import frames
-from monitoring.traffic.outcomes.joining import TASKS
+from monitoring.traffic import frames, rankings
 from monitoring.traffic.reference import typed
 from monitoring.traffic.reference.typed import Mistyped, Problem
 from monitoring.traffic.specs import FeatureSpec, ModelSpec, Task
@@ -134,10 +133,14 @@ class Content:
         )
 
     def label_profile(self, grid: Grid, model: ModelSpec) -> LabelProfile | None:
-        """Its labelled rows counted; None without labels, or for a task that has no such counts."""
-        if self.label is None or model.task not in TASKS:
+        """Its labelled rows counted; None without labels, or without the decisions they are compared with."""
+        if self.label is None:
             return None
         segments = {name: self.features[name] for name in grid.segments if name in self.features}
+        if model.task == Task.RANKING:
+            if not isinstance(self.prediction, CodedColumn) or not isinstance(self.label, CodedColumn):
+                return None
+            return rankings.label_profile(self.prediction, self.label, segments, grid)
         fold = np.arange(self.rows) & 1
         if model.task == Task.MULTICLASS:
             if self.prediction is None or grid.prediction is None:
@@ -185,19 +188,23 @@ def _read_fields(content: Content, table: pa.Table, model: ModelSpec, used: set[
     score = given.get("score", given.get(f"scores.{model.positive}") if model.positive else None)
     readers: Mapping[str, Any] = {
         "score": (score, typed.numbers),
-        "prediction": (given.get("prediction"), typed.numbers if model.task == Task.REGRESSION else typed.texts),
+        "prediction": (given.get("prediction"), _prediction_reader(model)),
         "label": (given.get("label"), lambda column: typed.labels(column, model)),
         "latency_ms": (given.get("latency_ms"), typed.numbers),
         "cost": (_first(given, _COSTS), typed.numbers),
         "moments_us": (_first(given, _TIMES), typed.moments_us),
     }
     for name, (column, reader) in readers.items():
-        if column is None or (model.task == Task.RANKING and name in {"prediction", "label"}):
+        if column is None:
             continue
         try:
             setattr(content, name, reader(column))
         except Mistyped as error:
             yield error.problem("predicted_at" if name == "moments_us" else name)
+
+
+def _prediction_reader(model: ModelSpec) -> Callable[[pa.ChunkedArray], Column]:
+    return {Task.REGRESSION: typed.numbers, Task.RANKING: typed.shown_ids}.get(Task(model.task), typed.texts)
 
 
 def _missing(spec: FeatureSpec) -> list[Problem]:

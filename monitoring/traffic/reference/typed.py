@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from monitoring.stats.columns import CodedColumn, Column, as_floats
-from monitoring.traffic import cells, frames, privacy, surprises, times
+from monitoring.traffic import cells, frames, privacy, rankings, surprises, times
 from monitoring.traffic.specs import FeatureSpec, ModelSpec, Task
 
 US = 1_000_000
@@ -118,9 +118,11 @@ def seconds(column: pa.ChunkedArray) -> Floats:
 
 
 def labels(column: pa.ChunkedArray, model: ModelSpec) -> Column:
-    """The truth of each row: binary 1 or 0, a class, or a number. Raises Mistyped."""
+    """The truth of each row: binary 1 or 0, a class, a number, or relevances as text. Raises Mistyped."""
     if model.task == Task.REGRESSION:
         return numbers(column)
+    if model.task == Task.RANKING:
+        return _documents(column, rankings.relevances, 'Write relevances of 0 or more by item id, as {"i7": 1}.')
     coded = texts(column)
     if model.task == Task.BINARY and set(coded.values) <= set(_TRUTHS) and not set(coded.values) & set(model.classes):
         coded = CodedColumn(coded.codes, tuple(_class_of(value, model) for value in coded.values))
@@ -131,6 +133,19 @@ def labels(column: pa.ChunkedArray, model: ModelSpec) -> Column:
         return coded
     by_code = np.array([*(float(value == model.positive) for value in coded.values), np.nan])
     return np.asarray(by_code[coded.codes])
+
+
+def shown_ids(column: pa.ChunkedArray) -> CodedColumn:
+    """The list of shown ids of each row, as text. Raises Mistyped."""
+    return _documents(column, rankings.shown_ids, 'Write the shown ids in order, as ["i7", "i9"].')
+
+
+def _documents(column: pa.ChunkedArray, read: Callable[[str], object], remedy: str) -> CodedColumn:
+    coded = texts(column)
+    odd = next((value for value in coded.values if read(value) is None), None)
+    if odd is not None:
+        raise Mistyped(repr(odd[:_SHOWN]), remedy)
+    return coded
 
 
 _READERS: dict[str, Callable[[pa.ChunkedArray], Column]] = {

@@ -476,6 +476,15 @@ def test_a_success_answers_earlier_failures_of_the_same_work():
     assert Job.objects.get(key="other").state == "quarantined"
 
 
+@pytest.mark.django_db
+def test_a_success_without_earlier_failures_is_one_statement(django_assert_num_queries):
+    queue.quarantine(claimed(key="other"), "Boom", "why")
+    lease = claimed()
+
+    with django_assert_num_queries(1):
+        assert queue.finish(lease)
+
+
 # --- what people do ---
 
 

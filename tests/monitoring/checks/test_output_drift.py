@@ -161,3 +161,30 @@ class TestHours:
 
     def test_profiles_are_not_asked_for_hours(self):
         assert found(self.data(1)).keys() == set()
+
+
+class TestNearThreshold:
+    def near(self, before, now, **options):
+        decided = [(side >= 0.5).astype(float) for side in (before, now)]
+        data = scored(before, now, decided_before=decided[0], decided_now=decided[1], **options)
+        return found(data).get(("near_threshold_share.1", "score"))
+
+    def test_it_counts_what_lies_within_five_hundredths(self):
+        now = np.array([0.2, 0.4494, 0.4506, 0.5, 0.5494, 0.5506, 0.9, 0.99] * 100)
+        one = self.near(np.linspace(0, 1, 4_001), now)
+
+        assert one.value == pytest.approx(3 / 8)
+        assert one.base_value == pytest.approx(0.1, abs=0.002)
+        assert (one.n, one.base_n) == (800, 4_001)
+        assert one.low < one.value < one.high
+
+    def test_it_is_evidence_however_far_it_moves(self):
+        one = self.near(np.full(4_000, 0.9), np.full(1_000, 0.5))
+
+        assert (one.value, one.base_value, one.verdict) == (1.0, 0.0, Verdict.ok)
+
+    def test_without_decisions_or_probabilities_there_is_no_threshold(self):
+        scores = rng().beta(2, 5, size=4_000)
+
+        assert ("near_threshold_share.1", "score") not in found(scored(scores, scores[:1_000]))
+        assert self.near(scores * 100, scores[:1_000] * 100, score_kind="number") is None

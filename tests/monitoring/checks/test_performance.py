@@ -64,6 +64,20 @@ class TestBinary:
         assert auc.verdict == Verdict.worse
         assert auc.gap == pytest.approx(auc.base_value - auc.value)
 
+    def test_noise_is_never_worse(self):
+        """Without a change, the naive rule (a step and an interval below the base) would alarm in some of these."""
+        alarmed, naive = 0, 0
+        for seed in range(100):
+            label, score = outcomes(700, 1.0, seed=100 + seed)
+            base = outcomes(2_000, 1.0, seed=1_000 + seed)
+            labels = labels_of("binary", label=label, score=score, base=base, score_kind="probability")
+            auc = found(labels, "binary")["auc.1", ""]
+            alarmed += auc.verdict == Verdict.worse
+            naive += auc.base_value - auc.value >= auc.threshold and auc.high < auc.base_value
+
+        assert naive > 2
+        assert alarmed == 0
+
     def test_a_rise_is_ok(self):
         seen, *_ = self.judged(1.6, 1.0)
 
@@ -83,6 +97,26 @@ class TestBinary:
         auc = found(labels, "binary")["auc.1", ""]
 
         assert (auc.value, auc.verdict, auc.reason) == (None, Verdict.insufficient, "one_class")
+
+    def test_labels_of_a_part_of_the_scores_are_noted(self):
+        label, score = outcomes(4_000, 1.0)
+        of_high = np.where(score > 0.5, label, np.nan)
+        of_any = np.where(rng(3).random(4_000) < 0.5, label, np.nan)
+
+        skewed, even = (
+            found(labels_of("binary", label=one, score=score, score_kind="probability"), "binary")["auc.1", ""]
+            for one in (of_high, of_any)
+        )
+
+        assert skewed.details["label_skew"] > 0.1
+        assert skewed.details["is_skewed"]
+        assert not even.details["is_skewed"]
+
+    def test_scores_that_are_all_the_same_have_no_skew(self):
+        label, _ = outcomes(1_000, 1.0)
+        labels = labels_of("binary", label=label, score=np.full(1_000, 0.5), score_kind="probability")
+
+        assert "label_skew" not in found(labels, "binary")["auc.1", ""].details
 
     def test_immature_labels_are_provisional(self):
         seen, *_ = self.judged(0.2, 1.0, mature=False)
@@ -200,14 +234,92 @@ def test_classes_are_judged_by_accuracy():
     assert (seen.verdict, seen.value) == (Verdict.worse, pytest.approx((truth == decided).mean()))
 
 
+class TestRanking:
+    def judged(self, skill: float, n: int = 1_500, **fields):
+        shown, relevant = rankings(skill, n)
+        before = rankings(0.8, 4_000, seed=8)
+        labels = labels_of(
+            "ranking", label=relevant, prediction=shown, base=(before[1], None), base_prediction=before[0], **fields
+        )
+        return found(labels, "ranking"), shown, relevant
+
+    def test_the_metrics_are_those_of_the_queries(self):
+        seen, shown, relevant = self.judged(0.8)
+
+        assert {metric for metric, segment in seen if not segment} == {
+            "ndcg_k.1",
+            "map_k.1",
+            "recall_k.1",
+            "hit_k.1",
+            "mrr.1",
+        }
+        by_hand = [1 / (items.index(next(iter(told))) + 1) for items, told in zip(shown, relevant, strict=True)]
+        assert seen["mrr.1", ""].value == pytest.approx(np.mean(by_hand))
+        ndcg = seen["ndcg_k.1", ""]
+        assert (ndcg.n, ndcg.base_n, ndcg.threshold) == (1_500, 4_000, 0.02)
+        assert ndcg.low < ndcg.value < ndcg.high
+        assert {one.verdict for one in seen.values()} == {Verdict.ok}
+
+    def test_items_found_further_down_are_worse(self):
+        seen, *_ = self.judged(0.4)
+
+        assert {metric: one.verdict for (metric, segment), one in seen.items() if not segment} == {
+            "ndcg_k.1": Verdict.worse,
+            "map_k.1": Verdict.worse,
+            "recall_k.1": Verdict.ok,  # all six items are among the first ten
+            "hit_k.1": Verdict.ok,
+            "mrr.1": Verdict.worse,
+        }
+
+    def test_the_region_that_is_ranked_worse_is_named(self):
+        good, bad, before = rankings(0.8, 800), rankings(0.3, 800, seed=9), rankings(0.8, 4_000, seed=8)
+        labels = labels_of(
+            "ranking",
+            label=good[1] + bad[1],
+            prediction=good[0] + bad[0],
+            segment=["EU"] * 800 + ["US"] * 800,
+            base=(before[1], None),
+            base_prediction=before[0],
+            base_segment=["EU", "US"] * 2_000,
+        )
+
+        seen = found(labels, "ranking")
+
+        assert (seen["ndcg_k.1", "region=EU"].verdict, seen["ndcg_k.1", "region=US"].verdict) == (
+            Verdict.ok,
+            Verdict.worse,
+        )
+
+    def test_queries_without_a_relevant_item_are_no_evidence(self):
+        shown, _ = rankings(0.8, 500)
+        labels = labels_of("ranking", label=[{}] * 500, prediction=shown)
+
+        ndcg = found(labels, "ranking")["ndcg_k.1", ""]
+
+        assert (ndcg.value, ndcg.n, ndcg.verdict, ndcg.reason) == (None, 0, Verdict.insufficient, "empty")
+
+
+def rankings(skill: float, n: int, seed: int = 7):
+    """Lists of six items; the relevant one comes first with this chance, else anywhere."""
+    r = rng(seed)
+    shown, relevant = [], []
+    for _ in range(n):
+        items = [str(item) for item in r.permutation(6)]
+        best = items[0] if r.random() < skill else items[r.integers(0, 6)]
+        shown.append(items)
+        relevant.append({best: 1.0})
+    return shown, relevant
+
+
 @pytest.mark.parametrize(
     ("labels", "task", "reason"),
     [
         (Labels(500, 0, None, None, True), "binary", "empty"),
         (None, "binary", "undefined"),
-        (Labels(500, 0, None, None, True), "ranking", "undefined"),
+        (Labels(500, 0, None, None, True), "ranking", "empty"),
+        (Labels(500, 0, None, None, True), "clustering", "undefined"),
     ],
-    ids=["no outcome", "not joined", "a task without label profiles"],
+    ids=["no outcome", "not joined", "no relevances", "an unknown task"],
 )
 def test_what_cannot_be_measured_is_insufficient_with_a_reason(labels, task, reason):
     [seen] = found(labels, task).values()

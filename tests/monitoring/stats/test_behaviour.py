@@ -5,7 +5,18 @@ import pytest
 
 from monitoring.stats.classification import auc
 from monitoring.stats.divergence import js, psi
-from monitoring.stats.gates import SINGLE_P, drift_verdict, noise_p, performance_verdict
+from monitoring.stats.gates import (
+    DAILY,
+    EVENT,
+    SINGLE_P,
+    ConditionState,
+    Observation,
+    drift_verdict,
+    mature,
+    noise_p,
+    performance_verdict,
+    replay,
+)
 from monitoring.stats.grid import FeatureSpec, freeze
 from monitoring.stats.profile import ScoreCounts, build, merge_all
 from monitoring.stats.quality import share_change
@@ -131,6 +142,20 @@ def test_4_shuffled_hours_are_the_same_as_a_day():
     assert judged(reference, summed) == judged(reference, at_once)
 
 
+@pytest.mark.parametrize("silence", [Verdict.no_data, Verdict.insufficient, Verdict.error])
+def test_5_windows_without_traffic_or_labels_clear_nothing_and_are_no_zero(silence):
+    grid, reference = frozen(np.random.default_rng(9).normal(size=N_REF))
+    nothing = psi(reference.headline("x"), build({}, grid, rows=0).headline("x"))
+    unlabelled = auc(ScoreCounts.of(np.full(50, np.nan), np.full(50, 0.5)))
+    fired = [Observation(Verdict.drift, 0.3, 0.1)] * 2
+
+    states = replay([*fired, *[Observation(silence, 0.0, 0.1)] * 30], DAILY)
+
+    assert (nothing.value, drift_verdict(nothing, False, 0.1, 0.25)) == (None, Verdict.no_data)
+    assert (unlabelled.value, performance_verdict(unlabelled, 0.8, 0.02, "higher")) == (None, Verdict.no_data)
+    assert set(states[1:]) == {ConditionState.firing}
+
+
 @pytest.mark.parametrize(
     ("labels", "shift", "expected"), [(4000, 0.1, Verdict.ok), (40, -0.1, None), (4000, -0.1, Verdict.worse)]
 )
@@ -148,6 +173,15 @@ def test_6_only_a_proven_loss_of_ranking_is_worse(labels, shift, expected):
     assert verdict in ({expected} if expected else {Verdict.ok, Verdict.insufficient})
 
 
+def test_7_a_condition_opens_on_two_of_three_and_clears_below_four_fifths():
+    gaps = [0.12, 0.05, 0.11, 0.075, 0.085, 0.075, 0.07]
+    series = [Observation(Verdict.warn if gap >= 0.1 else Verdict.ok, gap, 0.1) for gap in gaps]
+
+    states = [state.value for state in replay(series, DAILY)]
+
+    assert states == ["pending", "pending", "firing", "clearing", "firing", "clearing", "quiet"]
+
+
 def test_8_nulls_are_critical_although_the_values_did_not_change():
     rng = np.random.default_rng(4)
     grid, reference = frozen(np.where(rng.random(N_REF) < 0.01, np.nan, rng.normal(size=N_REF)))
@@ -158,6 +192,21 @@ def test_8_nulls_are_critical_although_the_values_did_not_change():
 
     assert judged(reference, window) == Verdict.ok
     assert (change.verdict, change.critical) == (Verdict.drift, True)
+
+
+def test_9_the_same_labels_alert_when_they_are_mature_and_not_before():
+    rng = np.random.default_rng(6)
+    truth = np.repeat([0.0, 1.0], 2000)
+    fallen = auc(ScoreCounts.of(truth, 1 / (1 + np.exp(-(rng.normal(size=4000) + 0.74 * truth)))))
+    verdict = performance_verdict(fallen, 0.8, 0.02, "higher", smaller_class=2000)
+
+    def state(coverage, age_h):
+        judged = verdict if mature(coverage, 0.9, age_h, 48.0) else Verdict.insufficient
+        return replay([Observation(judged, 0.8 - fallen.value, 0.02)], EVENT)[-1]
+
+    assert verdict == Verdict.worse
+    assert state(coverage=0.5, age_h=10) == ConditionState.quiet
+    assert state(coverage=0.85, age_h=20) == state(coverage=0.5, age_h=48) == ConditionState.firing
 
 
 def test_10_a_fall_of_the_zeros_is_found():

@@ -2,13 +2,17 @@
 
 import numpy as np
 import pytest
+from sklearn.isotonic import IsotonicRegression
 
 from monitoring.stats.calibration import (
     calibration_verdict,
+    cell_scores,
     ece,
     ece_exact,
     in_the_large,
     in_the_large_exact,
+    isotonic,
+    pooled,
     reliability,
     spiegelhalter,
     spiegelhalter_exact,
@@ -109,3 +113,62 @@ def test_wrong_rows_are_refused():
     for labels, scores in (([0, 2], [0.5, 0.5]), ([0], [0.5, 0.5])):
         with pytest.raises(ValueError, match="labels 0 and 1"):
             ece_exact(np.array(labels), np.array(scores))
+
+
+def bent(n, power, seed=0):
+    """Return the counts of scores that overstate: the label is 1 with chance score ** power."""
+    rng = np.random.default_rng(seed)
+    scores = rng.random(n)
+    return ScoreCounts.of((rng.random(n) < scores**power).astype(float), scores)
+
+
+def test_the_golden_pools():
+    found = pooled(np.array([0.0, 1, 0, 1, 1, 0, 1, 1]))
+
+    assert found == pytest.approx([0, 0.5, 0.5, 2 / 3, 2 / 3, 2 / 3, 1, 1], abs=1e-12)
+
+
+def test_scikit_learn_agrees_on_the_map():
+    rng = np.random.default_rng(3)
+    scores = rng.choice(cell_scores(4096)[200:3900:37], 3000)
+    labels = (rng.random(3000) < scores**2).astype(float)
+    oracle = IsotonicRegression(out_of_bounds="clip").fit(scores, labels)
+
+    mapped = isotonic(ScoreCounts.of(labels, scores))
+
+    everywhere = np.linspace(0, 1, 777)
+    assert mapped.is_kept
+    np.testing.assert_allclose(mapped(everywhere), oracle.predict(everywhere), atol=1e-9)
+
+
+def test_a_map_mends_bent_scores_of_other_rows():
+    mapped, others = isotonic(bent(20_000, 3)), bent(20_000, 3, seed=1)
+
+    rows = np.random.default_rng(2).random(20_000)
+    truth = (np.random.default_rng(3).random(20_000) < rows**3).astype(float)
+    before, after = ece_exact(truth, rows), ece_exact(truth, mapped(rows))
+
+    assert mapped.gain == pytest.approx(ece(others).value, abs=0.02)
+    assert (before.value > 0.15, after.value < 0.02) == (True, True)
+
+
+def test_scores_that_mean_what_they_say_are_left_alone():
+    mapped = isotonic(bent(5000, 1))
+
+    assert (mapped.is_kept, mapped.gain <= 0) == (False, True)
+    assert mapped(np.array([-1.0, 0.3, 2.0])).tolist() == [0, 0.3, 1]
+
+
+def test_a_map_rises_and_stays_in_its_range():
+    mapped = isotonic(bent(3000, 3))
+
+    chances = mapped(np.linspace(-1, 2, 500))
+    assert (np.diff(chances) >= 0).all()
+    assert (chances.min() >= 0, chances.max() <= 1) == (True, True)
+
+
+def test_too_few_rows_of_a_class_make_no_map():
+    mapped = isotonic(ScoreCounts.of(np.repeat([0.0, 1.0], [500, 29]), np.full(529, 0.9)))
+
+    assert (mapped.is_kept, mapped.gain, mapped.n) == (False, None, 529)
+    assert not isotonic(NOTHING).is_kept

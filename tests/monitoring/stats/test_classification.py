@@ -1,5 +1,7 @@
 """Classifier metrics: golden values, scikit-learn as oracle, what is undefined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -9,6 +11,7 @@ from sklearn import metrics
 from monitoring.stats.classification import (
     auc,
     auc_exact,
+    auc_resolution,
     average_precision,
     average_precision_exact,
     brier,
@@ -19,6 +22,7 @@ from monitoring.stats.classification import (
     n_effective,
     rates,
 )
+from monitoring.stats.grid import SCORE_EDGES
 from monitoring.stats.profile import ScoreCounts
 from monitoring.stats.results import Confusion, Reason
 
@@ -52,17 +56,77 @@ def test_the_golden_interval_of_an_area():
     assert estimate.method == "delong"
 
 
-@pytest.mark.parametrize(("base_rate", "error"), [(0.32, 1e-5), (0.007, 2e-5)])
-def test_counting_in_cells_costs_less_than_promised(base_rate, error):
-    rng = np.random.default_rng(1)
-    scores = rng.beta(1, 1 / base_rate, 200_000)
-    labels = (rng.random(len(scores)) < scores).astype(float)
+def rated(base_rate, n, seed=1):
+    """Return labels and calibrated scores of n rows of a model for events of this rate."""
+    rng = np.random.default_rng(seed)
+    scores = rng.beta(1, 1 / base_rate, n)
+    return (rng.random(n) < scores).astype(float), scores
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("base_rate", [0.32, 0.007, 0.0007])
+def test_counting_in_cells_costs_less_than_promised(base_rate):
+    labels, scores = rated(base_rate, 200_000)
     counts = ScoreCounts.of(labels, scores)
 
-    assert auc(counts).value == pytest.approx(metrics.roc_auc_score(labels, scores), abs=error)
     assert average_precision(counts).value == pytest.approx(metrics.average_precision_score(labels, scores), abs=2e-4)
     assert brier(counts).value == pytest.approx(metrics.brier_score_loss(labels, scores), abs=1e-12)
     assert log_loss(counts).value == pytest.approx(metrics.log_loss(labels, scores), abs=1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("base_rate", [0.32, 0.007, 0.0007])
+def test_the_area_of_cells_is_that_of_rows_to_a_hundred_thousandth(base_rate):
+    missed = []
+    for seed in range(8):
+        labels, scores = rated(base_rate, 200_000, seed)
+        counts = ScoreCounts.of(labels, scores)
+        missed.append(auc(counts).value - metrics.roc_auc_score(labels, scores))
+
+    assert np.abs(missed).max() < 1e-5
+    assert np.abs(missed).max() < 4 * auc_resolution(counts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_places", [True, False])
+def test_the_area_of_cells_misses_that_of_rows_as_its_resolution_says(has_places):
+    missed = []
+    for base_rate in (0.32, 0.007, 0.0007):
+        for seed in range(8):
+            labels, scores = rated(base_rate, 100_000, seed)
+            counts = ScoreCounts.of(labels, scores)
+            counts = counts if has_places else replace(counts, places=None)
+            area, resolution = auc(counts), auc_resolution(counts)
+
+            missed.append((area.value - metrics.roc_auc_score(labels, scores)) / resolution)
+            assert resolution < 0.005 * (area.high - area.low) / 2
+
+    assert np.abs(missed).max() < 4
+    assert 0.7 < np.std(missed) < 1.4
+
+
+def test_where_rows_stand_in_their_cell_tells_which_are_ahead():
+    low, high = SCORE_EDGES[2000:2002] @ [[0.9, 0.1], [0.1, 0.9]]
+    told = ScoreCounts.of(np.array([0.0, 1.0]), np.array([low, high]))
+
+    assert auc(told).value == 1
+    assert auc(replace(told, places=None)).value == 0.5
+    assert auc(ScoreCounts.of(np.array([1.0, 0.0]), np.array([low, high]))).value == 0
+
+
+def test_half_ahead_in_a_cell_is_half_of_what_the_cell_hides():
+    middle, high = SCORE_EDGES[2000:2002] @ [[0.5, 0.25], [0.5, 0.75]]
+    labels, scores = np.array([0.0, 0, 1, 1]), np.array([middle, middle, high, high])
+
+    counts = ScoreCounts.of(labels, scores)
+
+    assert auc(counts).value == pytest.approx(0.75, abs=0.005)
+    assert auc(ScoreCounts.of(labels, np.full(4, high))).value == 0.5
+
+
+def test_cells_of_one_class_have_no_resolution():
+    assert auc_resolution(ScoreCounts.of(np.ones(3), np.full(3, 0.5))) is None
+    assert auc_resolution(ScoreCounts.of(np.array([0.0, 1.0]), np.array([0.2, 0.7]))) == 0
 
 
 rows = st.integers(2, 40).flatmap(
@@ -207,3 +271,68 @@ def test_a_label_outside_of_the_list_is_refused():
         confusion(["bike"], ["tram"], ["bike", "car"])
     with pytest.raises(ValueError, match="as many"):
         confusion(["bike"], [], ["bike"])
+
+
+@pytest.mark.parametrize("metric", [auc_exact, average_precision_exact, log_loss_exact, brier_exact])
+def test_rows_without_label_score_or_weight_are_left_out(metric):
+    labels = np.array([0, 1, 1, np.nan, 1, 0])
+    scores = np.array([0.2, 0.7, np.nan, 0.4, 0.9, 0.1])
+    weights = np.array([1.0, 2.0, 1.0, 1.0, 0.0, np.inf])
+
+    found = metric(labels, scores, weights)
+
+    assert found == metric(labels[:2], scores[:2], weights[:2])
+    assert found.n == 2
+    assert metric(np.full(3, np.nan), np.full(3, 0.5)).reason == Reason.all_null
+    assert metric(np.array([0.0, 1.0]), np.array([np.inf, -np.inf])).reason == Reason.all_null
+
+
+def test_what_is_no_probability_has_no_loss():
+    found = brier_exact(np.array([0, 1, 1]), np.array([-0.5, 0.5, 1e300]))
+
+    assert (found.value, found.n) == (0.25, 1)
+    assert auc_exact(np.array([0, 1, 1]), np.array([-5.0, 0.5, 1e300])).value == 1
+
+
+def test_a_negative_weight_is_refused():
+    with pytest.raises(ValueError, match="weight is negative"):
+        auc_exact(np.array([0, 1]), np.array([0.1, 0.2]), np.array([1.0, -1.0]))
+
+
+def test_an_average_precision_brings_its_interval():
+    counts = ScoreCounts.of(*(side.astype(float) for side in TEN))
+
+    estimate = average_precision(counts)
+
+    assert estimate.low < estimate.value < estimate.high
+    assert average_precision_exact(*TEN).low == pytest.approx(estimate.low, abs=1e-9)
+    certain = average_precision(ScoreCounts.of(np.array([0.0, 1.0, 1.0]), np.array([0.1, 0.8, 0.9])))
+    assert (certain.value, certain.high) == (1, 1)
+    assert 0 < certain.low < 1
+
+
+def test_the_error_of_an_average_precision_is_that_of_leaving_rows_out():
+    rng = np.random.default_rng(4)
+    scores = rng.random(300).round(2)
+    labels = (rng.random(300) < scores).astype(float)
+    whole = average_precision_exact(labels, scores)
+
+    left_out = [
+        average_precision_exact(np.delete(labels, row), np.delete(scores, row)).value for row in range(len(labels))
+    ]
+
+    jackknife = np.sqrt((len(labels) - 1) * np.var(left_out))
+    half = (np.log(whole.high / (1 - whole.high)) - np.log(whole.low / (1 - whole.low))) / 2
+    assert half * whole.value * (1 - whole.value) / 1.959964 == pytest.approx(jackknife, rel=0.02)
+
+
+@pytest.mark.parametrize(("counted", "exact"), [(log_loss, log_loss_exact), (brier, brier_exact)])
+def test_a_loss_from_cells_has_the_interval_of_its_rows(counted, exact):
+    rng = np.random.default_rng(5)
+    scores = rng.beta(1, 5, 2000)
+    labels = (rng.random(2000) < scores).astype(float)
+
+    ours, oracle = counted(ScoreCounts.of(labels, scores)), exact(labels, scores)
+
+    assert ours.value == pytest.approx(oracle.value, abs=1e-9)
+    assert (ours.low, ours.high) == pytest.approx((oracle.low, oracle.high), rel=2e-3)

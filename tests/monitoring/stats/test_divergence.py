@@ -165,3 +165,9 @@ def test_bins_empty_on_both_sides_change_nothing(pair, extra):
 
     for metric in EVERY:
         assert metric(*pair) == metric(*(np.concatenate((side, padding)) for side in pair))
+
+
+@pytest.mark.parametrize("arguments", [(1, 10, 10), (2, 0, 10), (2, 10, 0), (2, 10, 10, 0.0)])
+def test_a_floor_needs_two_bins_rows_and_a_probability(arguments):
+    with pytest.raises(ValueError, match="two bins, rows on both sides"):
+        noise_floor(*arguments)

@@ -1,5 +1,7 @@
 """Verdicts: two gates, persistence, maturity."""
 
+from datetime import timedelta
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -299,3 +301,47 @@ def test_chance_alone_passes_the_gate_of_a_segment_once_in_a_thousand() -> None:
         for a, b in noise
     )
     assert passed / len(noise) <= 0.002
+
+
+@pytest.mark.parametrize(
+    ("days", "rows_a_day", "taken"),
+    [(1, 300, 1), (1, 200, 1), (1, 70, 3), (1, 30, 7), (1, 10, 28), (1, 1, 1), (7, 10, 28), (3, 40, 7)],
+)
+def test_a_window_with_too_few_rows_takes_more_days(days, rows_a_day, taken):
+    length = gates.widened(timedelta(days=days), lambda longer: rows_a_day * longer.days >= gates.MIN_WINDOW)
+
+    assert length == timedelta(days=taken)
+
+
+def test_an_hour_is_widened_to_a_day():
+    assert gates.widened(timedelta(hours=1), lambda longer: longer >= timedelta(days=1)) == timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("segment", "gap", "aggregate", "aggregate_gap", "speaks"),
+    [
+        (Verdict.ok, 0.0, Verdict.drift, 0.9, True),
+        (Verdict.insufficient, None, Verdict.drift, 0.9, True),
+        (Verdict.warn, 0.2, Verdict.ok, 0.05, True),
+        (Verdict.warn, 0.2, None, None, True),
+        (Verdict.drift, 0.4, Verdict.warn, 0.2, True),
+        (Verdict.drift, 0.399, Verdict.warn, 0.2, False),
+        (Verdict.worse, None, Verdict.worse, 0.1, False),
+        (Verdict.worse, 0.3, Verdict.worse, None, False),
+    ],
+)
+def test_a_segment_speaks_beside_a_quiet_aggregate_or_at_twice_its_effect(
+    segment, gap, aggregate, aggregate_gap, speaks
+):
+    assert gates.segment_speaks(segment, gap, aggregate, aggregate_gap) == speaks
+
+
+def test_a_p_value_that_is_unknown_is_no_evidence():
+    assert benjamini_hochberg([0.001, np.nan, 0.9], 0.01) == [True, False, False]
+    assert benjamini_hochberg([np.nan, np.nan], 0.01) == [False, False]
+
+
+def test_evidence_is_shared_out_over_a_row_at_a_rate():
+    for p_values, q in (([[0.1]], 0.01), ([0.1], 0.0), ([0.1], 1.0)):
+        with pytest.raises(ValueError, match="a row of p-values"):
+            benjamini_hochberg(p_values, q)

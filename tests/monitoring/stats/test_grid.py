@@ -46,6 +46,12 @@ def test_the_golden_score_cells():
     assert score_cell(np.array([0.01, 0.5, 0.9, 1.0])).tolist() == [762, 2048, 3001, 4092]
 
 
+def test_scores_beyond_the_scale_fall_into_its_ends_and_no_number_is_refused():
+    assert score_cell(np.array([-np.inf, -1, 2, np.inf])).tolist() == [*score_cell(np.zeros(2)), 4092, 4092]
+    with pytest.raises(ValueError, match="no number"):
+        score_cell(np.array([0.5, np.nan]))
+
+
 def test_every_score_edge_begins_its_cell():
     cells = np.arange(4, 4093)
     edges = SCORE_EDGES[cells]

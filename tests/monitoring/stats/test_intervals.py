@@ -12,6 +12,8 @@ from monitoring.stats.intervals import (
     hanley_mcneil,
     mean_interval,
     order_statistic,
+    percentile_interval,
+    poisson_bootstrap,
     rate,
     wilson,
 )
@@ -124,3 +126,43 @@ def test_scipy_agrees_on_order_statistics(n, q):
     low, high = order_statistic(q, n)
 
     assert (low, high) == (max(int(binom.ppf(0.025, n, q)), 1), min(int(binom.ppf(0.975, n, q)) + 1, n))
+
+
+def test_a_bootstrap_of_cells_scatters_as_one_of_rows():
+    rng = np.random.default_rng(0)
+    values = np.array([0.0, 1.0, 5.0])
+    rows = rng.choice(values, 400, p=[0.6, 0.3, 0.1])
+    cells = np.array([(rows == value).sum() for value in values])
+
+    of_cells = poisson_bootstrap(cells, lambda some: some @ values / some.sum(axis=1), 4000, seed=1)
+    of_rows = rows[rng.integers(0, 400, (4000, 400))].mean(axis=1)
+
+    assert of_cells.mean() == pytest.approx(rows.mean(), abs=0.01)
+    assert of_cells.std() == pytest.approx(of_rows.std(), rel=0.05)
+
+
+def test_a_bootstrap_follows_its_seed_however_it_is_cut_into_blocks(monkeypatch):
+    cells = np.arange(12).reshape(3, 4)
+
+    whole = poisson_bootstrap(cells, lambda some: some.sum(axis=2), 100, seed=3)
+    monkeypatch.setattr("monitoring.stats.intervals._DRAWS_AT_ONCE", 50)
+    cut = poisson_bootstrap(cells, lambda some: some.sum(axis=2), 100, seed=3)
+
+    assert whole.shape == (100, 3)
+    assert (whole == cut).all()
+    assert (whole != poisson_bootstrap(cells, lambda some: some.sum(axis=2), 100, seed=4)).any()
+
+
+def test_percentiles_are_taken_column_by_column():
+    draws = np.random.default_rng(1).normal(size=(1000, 2, 3))
+
+    low, high = percentile_interval(draws, 0.9)
+
+    np.testing.assert_allclose(low, np.percentile(draws, 5, axis=0))
+    np.testing.assert_allclose(high, np.percentile(draws, 95, axis=0))
+
+
+def test_a_bootstrap_needs_counts_and_resamples():
+    for cells, reps in ((np.array([-1]), 10), (np.array([1]), 0)):
+        with pytest.raises(ValueError, match="at least one resample"):
+            poisson_bootstrap(cells, lambda some: some, reps)

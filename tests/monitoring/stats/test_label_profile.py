@@ -1,11 +1,15 @@
 """Label profiles: predictions joined with outcomes, by population."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from monitoring.stats.classification import auc, rates
-from monitoring.stats.grid import FeatureSpec, freeze
+from monitoring.stats.columns import CodedColumn
+from monitoring.stats.grid import FeatureSpec, freeze, score_place
 from monitoring.stats.profile import ErrorCounts, LabelProfile, ScoreCounts, build_labels
+from monitoring.stats.ranking import in_order, ndcg, over_queries
 from monitoring.stats.regression import from_counts
 
 N = 600
@@ -25,12 +29,15 @@ TRUTH = RNG.choice(["bike", "car", "tram", None], N).astype(object)
 CHOSEN = RNG.choice(["bike", "car"], N).astype(object)
 NUMBER = RNG.normal(100, 10, N)
 FORECAST = NUMBER + RNG.normal(2, 5, N)
+SHOWN = np.array([None if n % 50 == 0 else list(RNG.permutation([*"abcdefgh"])[:6]) for n in range(N)], dtype=object)
+RELEVANT = np.array([None if n % 7 == 0 else {"a": 2.0, "g": 1.0} if n % 3 else {} for n in range(N)], dtype=object)
 EU = REGION == "EU"
 
 TASKS = {
     "binary": (SCORE, DECIDED, LABEL),
     "multiclass": (None, CHOSEN, TRUTH),
     "regression": (None, FORECAST, NUMBER),
+    "ranking": (None, SHOWN, RELEVANT),
 }
 
 
@@ -124,6 +131,23 @@ def test_regression_errors_are_summed_for_all_and_by_segment():
     assert profile.n_labelled == N
 
 
+def test_rankings_are_summed_for_all_and_by_segment():
+    profile = counted("ranking")
+
+    for counts, rows in ((profile.rankings(), EU | True), (profile.rankings("region", "EU"), EU)):
+        joined = [(a, b) for a, b in zip(SHOWN[rows], RELEVANT[rows], strict=True) if None not in (a, b)]
+        expected = over_queries([ndcg(rel, 10, unshown) for rel, unshown in (in_order(a, b) for a, b in joined)])
+        found = counts.estimates()["ndcg_k"]
+        assert (found.value, found.high) == pytest.approx((expected.value, expected.high))
+        assert (counts.queries, counts.left_out) == (expected.n, len(joined) - expected.n)
+    assert profile.n_labelled == profile.rankings().queries + profile.rankings().left_out
+    assert profile.rankings("region", "other").queries == 0
+
+
+def test_rankings_without_predictions_are_not_labelled():
+    assert build_labels(None, None, [{"a": 1.0}], {}, GRID, "ranking").n_labelled == 0
+
+
 def test_an_exact_forecast_has_errors_of_zero():
     counts = ErrorCounts.of(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
 
@@ -181,6 +205,27 @@ def test_without_decisions_or_scores_there_are_none():
     assert (profile.n_labelled, profile.confusion().n) == (0, 0)
 
 
+def test_places_are_counted_as_the_scores_stand_in_their_cells():
+    counts = ScoreCounts.of(np.array([0.0, 1.0, 1.0, np.nan]), np.array([0.5, 0.6, 0.6, 0.7]))
+
+    place = score_place(np.array([0.5, 0.6]))
+    sums = counts.places.sum(axis=1)
+    assert sums.tolist() == [int(place[0] % 1 * 256), 2 * int(place[1] % 1 * 256)]
+    assert counted("binary").scores("region", "EU").places is None
+
+
+def test_a_profile_from_before_places_were_counted_is_read_and_merged():
+    today = counted("binary")
+    old = replace(today, arrays={name: array for name, array in today.arrays.items() if name != "places"})
+
+    read = LabelProfile.loads(old.dumps(), GRID)
+
+    for merged in (read.merge(today), today.merge(read)):
+        assert merged.scores().places is None
+        assert merged.scores().n == 2 * today.scores().n
+    assert auc(read.scores()).value == pytest.approx(auc(today.scores()).value, abs=0.01)
+
+
 def test_an_unknown_segment_is_a_key_error():
     profile = counted("binary")
 
@@ -190,8 +235,10 @@ def test_an_unknown_segment_is_a_key_error():
 
 
 def test_wrong_calls_are_refused():
-    with pytest.raises(ValueError, match="task ranking"):
-        build_labels(None, None, LABEL, {}, GRID, "ranking")
+    with pytest.raises(ValueError, match="task clustering"):
+        build_labels(None, None, LABEL, {}, GRID, "clustering")
+    with pytest.raises(ValueError, match="not from coded text"):
+        build_labels(None, CodedColumn(np.zeros(1, dtype=np.int64), ("[]",)), [{}], {}, GRID, "ranking")
     with pytest.raises(ValueError, match="one length"):
         build_labels(SCORE[:-1], None, LABEL, {}, GRID, "binary")
     with pytest.raises(ValueError, match="one length"):
@@ -212,3 +259,16 @@ def test_every_second_segment_feature_has_its_own_populations():
     known = ~np.isnan(LABEL)
     assert profile.scores("side", "left").n == (known & (side == "left")).sum()
     assert profile.scores("region", "US").n == (known & ~EU).sum()
+
+
+def test_a_regression_profile_stored_before_the_cross_sum_still_loads_and_merges():
+    now = counted("regression")
+    old = LabelProfile(GRID, "regression", now.rows, now.n_labelled, now.arrays | {"sums": now.arrays["sums"][:, :7]})
+
+    again = LabelProfile.loads(old.dumps(), GRID)
+    merged = again.merge(now)
+
+    assert again.errors().cross_abs is None
+    assert merged.errors().cross_abs is None
+    assert merged.errors().total_abs == pytest.approx(2 * now.errors().total_abs)
+    assert now.errors().cross_abs == pytest.approx((np.abs(FORECAST - NUMBER) * np.abs(NUMBER)).sum())

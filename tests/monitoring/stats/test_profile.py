@@ -1,6 +1,7 @@
 """Profiles: counting, merging, storing."""
 
 from datetime import UTC, datetime, timedelta
+from functools import reduce
 
 import numpy as np
 import pytest
@@ -398,6 +399,24 @@ def test_merging_is_commutative_and_associative_with_an_identity():
     np.testing.assert_allclose(left.moments, right.moments, rtol=1e-9)
     assert exact(merge(a, Profile.empty(GRID))) == exact(a)
     assert merge(Profile.empty(GRID), a).moments.tolist() == a.moments.tolist()
+
+
+def test_a_profile_is_not_changed_by_what_it_is_merged_into():
+    a, b = chunk(100, 1), chunk(200, 2)
+    before = dumps(a), dumps(b)
+
+    merge_all([a, b, a])
+
+    assert (dumps(a), dumps(b)) == before
+
+
+def test_many_at_once_are_what_they_are_one_after_the_other():
+    parts = [chunk(rows, seed) for seed, rows in enumerate((100, 1, 300, 50, 7))]
+
+    at_once, in_turn = merge_all(parts), reduce(merge, parts)
+
+    assert exact(at_once) == exact(in_turn)
+    np.testing.assert_allclose(at_once.moments, in_turn.moments, rtol=1e-9)
 
 
 def test_merging_huge_numbers_stays_finite():

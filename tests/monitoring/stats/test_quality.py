@@ -122,3 +122,17 @@ def test_a_schema_breaks_when_a_feature_is_gone_or_of_another_type():
     assert changes.broken
     assert not schema_changes(declared, declared | {"extra": "text"}).broken
     assert schema_changes({"age": "integer"}, {"age": "number"}).broken
+
+
+def test_counts_that_are_no_share_are_refused():
+    with pytest.raises(ValueError, match="k of n rows"):
+        share_change(5, 4, 1, 10)
+
+
+def test_odd_numbers_are_no_volume_and_no_gap():
+    assert volume(np.nan, [1.0] * 5).reason == Reason.not_finite
+    assert volume(1e308, [-1e308] * 5).reason == Reason.not_finite
+    assert volume(100, [np.nan, 100, 100, 100, np.inf]).reason == Reason.too_few
+    assert volume(100, [np.nan, 100, 100, 100, 100]).verdict == Verdict.ok
+    assert freshness(np.nan, [1.0]) == freshness(1.0, [np.nan]) == Verdict.insufficient
+    assert freshness(np.inf, [1.0, np.inf]) == Verdict.warn

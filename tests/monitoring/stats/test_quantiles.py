@@ -69,6 +69,12 @@ def test_the_share_above_a_limit(limit, expected):
     assert share.low <= share.value <= share.high
 
 
+def test_a_limit_is_a_number():
+    assert share_above(THOUSAND, np.inf).value == 0
+    with pytest.raises(ValueError, match="no number"):
+        share_above(THOUSAND, np.nan)
+
+
 def test_zeros_are_above_a_negative_limit_only():
     zeros = LatencyProfile.of(np.zeros(10))
 

@@ -1,5 +1,7 @@
 """Regression metrics: golden values, scikit-learn as oracle, what is undefined."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -99,7 +101,7 @@ def test_overflow_is_not_finite_and_no_infinity():
     found = errors(np.array([1e300, -1e300]), np.array([-1e300, 1e300]))
 
     assert (found["rmse"].value, found["rmse"].reason) == (None, Reason.not_finite)
-    assert found["mae"].reason == Reason.not_finite
+    assert (found["mae"].value, found["mae"].low, found["mae"].high) == (2e300, None, None)
 
 
 @given(rows, st.sampled_from([0.1, 0.5, 0.9]))
@@ -116,3 +118,83 @@ def test_wrong_calls_are_refused():
         errors(np.zeros(2), np.zeros(2), np.zeros(3))
     with pytest.raises(ValueError, match="between 0 and 1"):
         pinball(np.zeros(2), np.zeros(2), 1.0)
+
+
+def test_every_metric_of_rows_has_an_interval_around_it():
+    rng = np.random.default_rng(1)
+    y = rng.gamma(3, 20, 500)
+    prediction = y + rng.normal(1, 5, 500)
+
+    exactly, counted = errors(y, prediction + 20), from_counts(ErrorCounts.of(y, prediction + 20))
+
+    for name, estimate in exactly.items():
+        assert estimate.low < estimate.value < estimate.high, name
+    for name in ("mae", "bias", "wape"):
+        assert (counted[name].low, counted[name].high) == pytest.approx((exactly[name].low, exactly[name].high))
+    assert (counted["rmse"].low, counted["rmse"].high) == pytest.approx(
+        (exactly["rmse"].low, exactly["rmse"].high), rel=1e-3
+    )
+    assert (counted["r2"].low, counted["r2"].high) == (None, None)
+
+
+def test_weights_widen_an_interval_as_their_effective_rows():
+    rng = np.random.default_rng(2)
+    y, prediction = rng.normal(100, 10, 400), rng.normal(100, 10, 400)
+
+    plain, even = errors(y, prediction), errors(y, prediction, np.full(400, 7.0))
+    uneven = errors(y, prediction, rng.pareto(1.5, 400) + 0.1)
+
+    for name in ("mae", "rmse", "wape", "r2", "mape"):
+        assert (even[name].low, even[name].high) == pytest.approx((plain[name].low, plain[name].high))
+        assert uneven[name].n_eff < 400 == uneven[name].n
+
+
+def test_only_nulls_are_told_from_nothing():
+    found = errors(np.array([np.nan, 1.0]), np.array([1.0, np.inf]))
+
+    assert {estimate.reason for estimate in found.values()} == {Reason.all_null}
+    assert pinball(np.array([np.nan]), np.array([1.0]), 0.5).reason == Reason.all_null
+    assert pinball(np.array([]), np.array([]), 0.5).reason == Reason.empty
+
+
+def test_a_single_row_has_values_without_intervals():
+    exactly, counted = errors(np.array([2.0]), np.array([3.0])), from_counts(ErrorCounts.of(np.ones(1), np.zeros(1)))
+
+    for name in ("mae", "rmse", "bias", "wape"):
+        assert (exactly[name].value, exactly[name].low) in {(1.0, None), (0.5, None)}
+        assert (abs(counted[name].value), counted[name].low) == (1.0, None)
+
+
+def test_an_exact_forecast_is_certainly_exact():
+    found = errors(np.array([1.0, 2.0]), np.array([1.0, 2.0]))
+
+    assert (found["rmse"].value, found["rmse"].low, found["rmse"].high) == (0, 0, 0)
+    assert found["r2"].value == 1
+
+
+def test_pinball_takes_weights():
+    y, prediction, w = np.array([10.0, 10.0]), np.array([8.0, 12.0]), np.array([3.0, 1.0])
+
+    oracle = metrics.mean_pinball_loss(y, prediction, alpha=0.9, sample_weight=w)
+    assert pinball(y, prediction, 0.9, w).value == pytest.approx(oracle)
+
+
+def test_negative_weights_are_refused():
+    with pytest.raises(ValueError, match="weight is negative"):
+        errors(np.zeros(2), np.zeros(2), np.array([1.0, -1.0]))
+
+
+def test_counts_from_before_the_cross_sum_have_no_interval_of_wape():
+    counts = ErrorCounts.of(np.array([3.0, 2.0, 7.0]), np.array([2.5, 2.0, 8.0]))
+
+    found = from_counts(replace(counts, cross_abs=None))["wape"]
+
+    assert found.value == from_counts(counts)["wape"].value
+    assert (found.low, found.high) == (None, None)
+
+
+def test_errors_beyond_the_largest_float_keep_their_value_and_lose_their_interval():
+    found = from_counts(ErrorCounts.of(np.array([1e30, -1e30]), np.array([-1e30, 1e30])))
+
+    assert found["mae"].value == pytest.approx(2e30)
+    assert np.isfinite([found["rmse"].value, found["mae"].low]).all()

@@ -14,9 +14,11 @@ from monitoring.stats.twosample import (
     chi2_homogeneity,
     cramers_v,
     ks,
+    ks_exact,
     pooled_z,
     two_proportions,
     wasserstein,
+    wasserstein_exact,
 )
 
 DICE = np.array([16, 18, 16, 14, 12, 12]), np.array([16, 16, 16, 16, 16, 8])
@@ -230,3 +232,56 @@ def test_two_proportions_need_both_sides():
 def test_two_certain_proportions_do_not_differ():
     assert pooled_z(0, 10, 0, 20) == 0
     assert two_proportions(10, 10, 20, 20).p_value == 1
+
+
+columns = st.lists(st.floats(-1e3, 1e3).map(lambda x: round(x, 2)), min_size=2, max_size=50)
+
+
+@given(columns, columns)
+def test_ks_is_unchanged_by_a_strictly_increasing_transform(reference, window):
+    one, other = (np.array(side) for side in (reference, window))
+
+    plain, bent = ks_exact(one, other), ks_exact(one**3 + one, other**3 + other)
+
+    assert (plain.value, plain.p_value, plain.reason) == (bent.value, bent.p_value, bent.reason)
+
+
+@given(columns, columns)
+def test_scipy_agrees_on_the_exact_distances(reference, window):
+    one, other = (np.array(side) for side in (reference, window))
+
+    distance, raw = ks_exact(one, other), wasserstein_exact(one, other)
+
+    if distance.reason != Reason.constant:
+        assert distance.value == pytest.approx(ks_2samp(one, other, method="asymp").statistic, abs=1e-9)
+    assert raw.value == pytest.approx(wasserstein_distance(one, other), rel=1e-9, abs=1e-9)
+    assert raw.value == pytest.approx(wasserstein_exact(other, one).value, rel=1e-9, abs=1e-12)
+
+
+def test_exact_distances_leave_out_what_is_not_finite():
+    odd = np.array([1.0, np.nan, np.inf, 2.0])
+
+    assert ks_exact(odd, np.array([1.0, 2.0])).value == 0
+    assert (wasserstein_exact(odd, np.array([2.0])).value, wasserstein_exact(odd, odd).n_ref) == (0.5, 2)
+    for exactly in (ks_exact, wasserstein_exact):
+        assert exactly(np.full(3, np.nan), odd).reason == Reason.no_reference
+        assert exactly(odd, np.array([])).reason == Reason.empty
+    assert wasserstein_exact(np.array([-1.7e308]), np.array([1.7e308])).reason == Reason.not_finite
+
+
+def test_on_a_grid_without_edges_nothing_can_be_measured():
+    grid = numeric_edges(np.array([np.nan]))
+
+    for clip in (True, False):
+        assert wasserstein(np.array([4]), np.array([5]), grid, clip=clip).reason == Reason.no_reference
+
+
+def test_counts_that_cannot_be_are_refused():
+    grid = numeric_edges(np.array([1.0, 2.0]))
+
+    with pytest.raises(ValueError, match="negative"):
+        wasserstein(np.array([0, -1, 0, 0, 0]), np.array([0, 1, 0, 0, 0]), grid)
+    for shares in ((5, 4, 1, 10), (-1, 4, 1, 10), (1, 4, 11, 10)):
+        with pytest.raises(ValueError, match="k of n rows"):
+            two_proportions(*shares)
+    assert pooled_z(0, 0, 1, 2) == 0

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,10 @@ from django.core.files.storage import FileSystemStorage
 
 from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.queue import LostLease
-from monitoring.models import Chunk, ChunkProfile, HourProfile
+from monitoring.models import Chunk, ChunkProfile, HourProfile, VersionTraffic
+from monitoring.stats.grid import FeatureSpec, freeze
 from monitoring.traffic import chunks, storage
-from monitoring.traffic.chunks import DamagedChunk, retention
+from monitoring.traffic.chunks import DamagedChunk, NotProfiled, retention
 from registry.models import ModelVersion
 from tests.builders import DAY, day_of, lease, make_credit_version, send
 from tests.monitoring.traffic.conftest import compact
@@ -39,6 +41,14 @@ def chunk(version: ModelVersion) -> Chunk:
     send(version, day_of(rows=300), now=NEXT_DAY)
     compact(version.model)
     return Chunk.objects.get()
+
+
+def grid_of(version: ModelVersion, seed: int) -> UUID:
+    """Have the version counted on a grid of its income; the id of the grid's row."""
+    incomes = np.random.default_rng(seed).normal(40_000, 10_000, size=500)
+    grid_id = chunks.grids.keep(freeze({"income": incomes}, [FeatureSpec("income", "number")]), version.pk, DAY)
+    VersionTraffic.objects.update_or_create(version=version, defaults={"grid_id": grid_id})
+    return grid_id
 
 
 def frame(rows: int = 1000, **columns: Any) -> pa.Table:
@@ -238,6 +248,44 @@ class TestReading:
         hours = chunks.hours(version.model, DAY + 5 * HOUR, DAY + 7 * HOUR)
 
         assert [hour.hour for hour in hours] == [DAY + 5 * HOUR, DAY + 6 * HOUR]
+
+    def test_of_two_versions_that_share_their_grids_each_is_read_on_its_own(self, version: ModelVersion) -> None:
+        other = make_credit_version(version.model)
+        grid_ids = {one.pk: grid_of(one, seed) for seed, one in enumerate((version, other))}
+        swapped = dict(zip(grid_ids, reversed(grid_ids.values()), strict=True))
+        for one in (version, other):
+            send(one, day_of(rows=10), now=NEXT_DAY)
+        compact(version.model)
+        mine = Chunk.objects.get(version=version)
+        ChunkProfile.objects.create(chunk=mine, grid_id=swapped[version.pk], blob=b"of another grid")
+
+        held = chunks.stretch(grid_ids, DAY, NEXT_DAY)
+
+        assert [held.pinned(one, DAY, NEXT_DAY).profile.rows for one in grid_ids] == [10, 10]
+        assert held.pinned(version.pk, DAY, NEXT_DAY).chunks == [mine.sha256]
+
+    def test_a_live_chunk_without_a_profile_on_the_grid_is_an_error(self, version: ModelVersion) -> None:
+        grid_of(version, 0)
+        send(version, day_of(rows=10), now=NEXT_DAY)
+        compact(version.model)
+        ChunkProfile.objects.all().delete()
+
+        with pytest.raises(NotProfiled, match="1 chunks"):
+            chunks.profile(version, DAY, NEXT_DAY)
+
+    def test_a_stretch_is_one_query(self, version: ModelVersion, chunk: Chunk, django_assert_num_queries: Any) -> None:
+        with django_assert_num_queries(1):
+            held = chunks.stretch({version.pk: None}, DAY, NEXT_DAY + 3 * timedelta(days=1))
+            pinned = held.pinned(version.pk, DAY, NEXT_DAY)
+
+        assert (pinned.rows, held.pinned(version.pk, NEXT_DAY, NEXT_DAY + timedelta(days=1)).rows) == (300, 0)
+
+    def test_further_hours_of_a_version_are_read_along(self, version: ModelVersion, chunk: Chunk) -> None:
+        also = {version.pk: (DAY, DAY + 2 * HOUR)}
+
+        hours = chunks.hours(version.model, DAY + 5 * HOUR, DAY + 6 * HOUR, also=also)
+
+        assert [hour.hour for hour in hours] == [DAY, DAY + HOUR, DAY + 5 * HOUR]
 
     def test_a_profile_costs_a_constant_number_of_queries(
         self, version: ModelVersion, chunk: Chunk, django_assert_max_num_queries: Any

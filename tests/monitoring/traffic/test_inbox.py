@@ -45,9 +45,7 @@ def accept(
 def entry(model: RegisteredModel, request_id: str, **changes: object) -> Entry:
     found = decoded(model, prediction(request_id))
     spec = ModelSpec.of(model)
-    made = Entry(
-        spec.id, spec.team_id, "prediction", found, request_id, "b", "api", now(), payload.encode(found.groups)
-    )
+    made = inbox.entry(spec, "prediction", found, key=request_id, body_sha256="b", via="api", now=now())
     return replace(made, **changes)
 
 
@@ -150,7 +148,7 @@ def test_bodies_that_arrive_together_are_committed_together(model: RegisteredMod
     entries = [replace(one, decoded=replace(one.decoded, unfrozen=[])) for one in entries]
 
     with django_assert_num_queries(4):  # two inserts within one transaction
-        receipts = inbox._commit(entries)
+        receipts = inbox.receive_all(entries)
 
     assert [receipt.batch_id for receipt in receipts] == [one.batch_id for one in entries]  # type: ignore[union-attr]
     assert InboxRow.objects.count() == 20
@@ -158,10 +156,10 @@ def test_bodies_that_arrive_together_are_committed_together(model: RegisteredMod
 
 def test_a_body_that_spoils_a_common_commit_spoils_only_itself(model: RegisteredModel) -> None:
     taken = entry(model, "taken")
-    inbox._commit([taken])
+    inbox.receive_all([taken])
     entries = [entry(model, "a"), replace(taken, body_sha256="other"), entry(model, "b"), replace(taken)]
 
-    receipts = inbox._commit(entries)
+    receipts = inbox.receive_all(entries)
 
     assert [isinstance(receipt, Exception) for receipt in receipts] == [False, True, False, False]
     assert receipts[3].is_replay  # type: ignore[union-attr]
@@ -170,9 +168,9 @@ def test_a_body_that_spoils_a_common_commit_spoils_only_itself(model: Registered
 
 def test_a_constraint_that_is_broken_for_good_is_told(model: RegisteredModel) -> None:
     first = entry(model, "a")
-    inbox._commit([first])
+    inbox.receive_all([first])
 
-    [outcome] = inbox._commit([entry(model, "b", batch_id=first.batch_id)])
+    [outcome] = inbox.receive_all([entry(model, "b", batch_id=first.batch_id)])
 
     assert isinstance(outcome, IntegrityError)
     assert InboxRow.objects.count() == 1

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -13,7 +14,7 @@ from mlops_portal.jobs.queue import LostLease
 from mlops_portal.kit import clock, faults
 from monitoring.models import Chunk, DayManifest, LabelProfile, VersionTraffic
 from monitoring.stats.grid import FeatureSpec, freeze
-from monitoring.traffic import chunks, frames, outcomes
+from monitoring.traffic import chunks, frames, outcomes, rankings
 from monitoring.traffic.outcomes import joining, parked
 from monitoring.traffic.outcomes.matching import Told
 from registry.models import ModelVersion
@@ -75,6 +76,18 @@ def truths(predictions: list[Prediction], *, hint: bool = True, after: timedelta
             near=one.at if hint else None,
         )
         for one in predictions
+    ]
+
+
+def ranking_version() -> ModelVersion:
+    return make_version(make_model(task="ranking", features=[("income", "number"), ("region", "category")]))
+
+
+def shown(lists: dict[str, list[str] | None]) -> list[Prediction]:
+    """Requests of a ranking with the ids they showed."""
+    return [
+        Prediction(one, DAY, score=None, label=None if items is None else json.dumps(items))
+        for one, items in lists.items()
     ]
 
 
@@ -404,14 +417,74 @@ class TestLabelProfile:
 
         assert confusion.counts[:3, :3].tolist() == [[1, 0, 0], [0, 0, 0], [0, 1, 1]]
 
-    def test_a_ranking_is_counted_without_a_profile(self) -> None:
-        version = make_version(make_model(task="ranking", features=[("income", "number"), ("region", "category")]))
-        store(version, [Prediction("a", DAY, score=None, label='["i1","i2"]'), Prediction("b", DAY, score=None)])
-        tell(version, [Outcome("a", {"i2": 1.0}, DAY + HOUR, near=DAY)])
+    def test_a_ranking_is_joined_with_its_relevances(self) -> None:
+        version = ranking_version()
+        give_grid(version, "none")
+        store(version, shown({"a": ["i1", "i2"], "b": ["i3"], "c": ["i1"], "d": None, "e": ["i4", "i5"]}))
+        told = {"a": {"i2": 1.0}, "b": {"i9": 2.0}, "c": {}, "d": {"i1": 1.0}}
+        tell(version, [Outcome(one, value, DAY + HOUR, near=DAY) for one, value in told.items()])
 
         labels = outcomes.label_profile(version, DAY.date(), NEXT_DAY.date())
 
+        counts = labels.profile.rankings()
+        assert (labels.rows, labels.labelled, labels.profile.n_labelled) == (5, 4, 3)
+        assert (counts.queries, counts.left_out) == (2, 1)
+        assert counts.estimates()["mrr"].value == pytest.approx((1 / 2 + 0) / 2)
+        assert labels.profile.rankings("region", "EU").queries == 2
+
+    def test_of_a_ranking_the_last_relevances_count(self) -> None:
+        version = ranking_version()
+        give_grid(version, "none")
+        store(version, shown({"a": ["i1", "i2"]}))
+        tell(version, [Outcome("a", {"i2": 1.0}, DAY + HOUR, near=DAY)])
+        tell(version, [Outcome("a", {"i1": 1.0}, DAY + 2 * HOUR, near=DAY)])
+
+        labels = outcomes.label_profile(version, DAY.date(), NEXT_DAY.date())
+
+        assert labels.profile.rankings().estimates()["mrr"].value == 1
+
+    def test_another_signal_of_a_ranking_is_counted_without_a_profile(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        version = ranking_version()
+        give_grid(version, "none")
+        store(version, shown({"a": ["i1"], "b": ["i1"]}))
+        tell(version, [Outcome("a", True, DAY + HOUR, kind="complaint", near=DAY)])
+
+        labels = outcomes.label_profile(version, DAY.date(), NEXT_DAY.date(), "complaint")
+
         assert (labels.profile, labels.rows, labels.labelled) == (None, 2, 1)
+        monkeypatch.setattr(joining, "_joined", None)  # a second join would fail
+        assert outcomes.label_profile(version, DAY.date(), NEXT_DAY.date(), "complaint").labelled == 1
+
+    def test_a_ranking_without_a_grid_is_joined_again_when_it_has_one(self) -> None:
+        version = ranking_version()
+        store(version, shown({"a": ["i1", "i2"], "b": None}))
+        tell(version, [Outcome("a", {"i2": 1.0}, DAY + HOUR, near=DAY)])
+
+        before = outcomes.label_profile(version, DAY.date(), NEXT_DAY.date())
+        give_grid(version, "none")
+        after = outcomes.label_profile(version, DAY.date(), NEXT_DAY.date())
+
+        assert (before.profile, before.rows, before.labelled) == (None, 2, 1)
+        assert after.profile.rankings().queries == 1
+
+    def test_rankings_are_read_a_stretch_at_a_time(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        version = ranking_version()
+        give_grid(version, "none")
+        sent = shown({f"r{n}": [f"i{m}" for m in range(n % 5 + 1)] for n in range(40)})
+        store(version, sent)
+        tell(version, [Outcome(one.request_id, {"i0": 1.0, "i3": 2.0}, DAY + HOUR, near=DAY) for one in sent[:30]])
+        whole = outcomes.label_profile(version, DAY.date(), NEXT_DAY.date()).profile
+        LabelProfile.objects.all().delete()
+        monkeypatch.setattr(rankings, "ROWS_AT_ONCE", 7)
+        monkeypatch.setattr(joining, "PART_ROWS", 25)
+
+        parts = outcomes.label_profile(version, DAY.date(), NEXT_DAY.date()).profile
+
+        assert (parts.rows, parts.n_labelled) == (40, 30)
+        for by in (None, "region"):
+            one, other = (each.rankings(by, by and "EU") for each in (whole, parts))
+            assert one.queries == other.queries > 0
+            assert other.totals == pytest.approx(one.totals)
 
     def test_days_add_up(self, version: ModelVersion) -> None:
         give_grid(version)

@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +42,10 @@ ROWS = [
 @pytest.fixture
 def version() -> ModelVersion:
     return make_credit_version()
+
+
+def make_ranking_version() -> ModelVersion:
+    return make_version(make_model(task="ranking", features=[("income", "number")]))
 
 
 def as_csv(rows: list[dict[str, Any]]) -> bytes:
@@ -350,6 +355,45 @@ class TestLoad:
         grid = chunks.grids.load(one.grid_id)
         assert loads(bytes(one.profile), grid).prediction_headline().tolist() == [600, 0, 0]
         assert LabelProfile.loads(bytes(one.label_profile), grid).n_labelled == 600
+
+    @pytest.mark.parametrize("file_format", ["csv", "parquet"])
+    def test_a_ranking_has_its_relevances_counted(self, file_format: str) -> None:
+        rows = [{"income": i, "prediction": '["a", 7]', "label": '{"7": 1}' if i % 2 else "{}"} for i in range(600)]
+        content = {"csv": as_csv, "parquet": as_parquet}[file_format](rows)
+
+        one = load(make_ranking_version(), content, file_format=file_format)
+
+        counts = LabelProfile.loads(bytes(one.label_profile), chunks.grids.load(one.grid_id)).rankings()
+        assert (one.label_rows, counts.queries, counts.left_out) == (600, 300, 300)
+        assert counts.estimates()["mrr"].value == 0.5
+
+    def test_a_ranking_without_shown_lists_has_no_labels(self) -> None:
+        one = load(make_ranking_version(), as_csv([{"income": i, "label": '{"a": 1}'} for i in range(600)]))
+
+        assert (one.state, one.label_rows, one.label_profile) == ("ready", 0, None)
+
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            ("prediction", "a, b"),
+            ("prediction", '{"a": 1}'),
+            ("prediction", json.dumps(["x"] * 101)),
+            ("label", '["a"]'),
+            ("label", '{"a": -1}'),
+            ("label", '{"a": "much"}'),
+            ("label", "[" * 5_000),
+        ],
+        ids=["no JSON", "no list", "too long", "no object", "negative", "no number", "too deep"],
+    )
+    def test_a_ranking_that_cannot_be_read_is_a_problem(self, field: str, value: str) -> None:
+        row = {"income": 1, "prediction": '["a"]', "label": '{"a": 1}'}
+
+        one = load(make_ranking_version(), as_csv([row, {**row, field: value}]))
+
+        assert one.state == "failed"
+        [problem] = one.problems
+        assert (problem["field"], problem["remedy"][:5]) == (field, "Write")
+        assert len(problem["found"]) <= 70
 
     def test_a_later_reference_is_counted_on_the_same_grid(self, version: ModelVersion) -> None:
         first = load(version, as_csv(ROWS))

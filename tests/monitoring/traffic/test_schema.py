@@ -44,7 +44,7 @@ def target(task: str = "binary", features: tuple[FeatureSpec, ...] = FEATURES, *
 
 def reading(of: Target, **options: Any) -> schema.Reading:
     begun = schema.start(of.spec.model, NOW, targets={"7": of}, **options)
-    begun.find, begun.signals = lambda labels: {}, signals.Signals
+    begun.find, begun.signals, begun.current = lambda labels: {}, signals.Signals, tuple
     return begun
 
 
