@@ -130,6 +130,8 @@ def finished(table: pa.Table, schema: pa.Schema, order: str) -> pa.Table:
 
 
 def _coded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_floating(kind):
+        return column.combine_chunks()  # it is looked at more than once
     if kind != LABEL or column.type == LABEL:
         return column
     return column.dictionary_encode().combine_chunks()
@@ -199,9 +201,8 @@ def id_hashes(ids: Sequence[str]) -> NDArray[np.uint64]:
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """A column of numbers as float64, NaN for null; read-only, and no copy where there is neither null nor seam."""
-    if column.num_chunks == 1:
-        return np.asarray(column.chunk(0).to_numpy(zero_copy_only=False), dtype=np.float64)
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def coded(column: pa.ChunkedArray) -> CodedColumn:
