@@ -22,9 +22,9 @@ BENCHES: dict[str, Callable[[], Lines]] = {
 def main(names: list[str]) -> int:
     """Run the benches in turn. 1 if a promise was missed or a bench failed, else 0."""
     missed: list[str] = []
-    print(report.load(), flush=True)
+    print(f"{report.load()}\nprocessor: {report.speed()}", flush=True)
     for name in names or BENCHES:
-        print(f"\n{name} ({report.load()})", flush=True)
+        print(f"\n{name} ({report.load()}; {report.speed()})", flush=True)
         try:
             for line in BENCHES[name]():
                 print(f"  {line}", flush=True)

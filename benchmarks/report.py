@@ -5,6 +5,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
+from benchmarks.timing import median_s
+
+_CALIBRATED = 1_000_000  # values, and steps
+
 
 @dataclass(frozen=True, slots=True)
 class Promise:
@@ -70,6 +76,21 @@ def load() -> str:
     one, five, _ = os.getloadavg()
     cores = len(os.sched_getaffinity(0))
     return f"{time.strftime('%Y-%m-%d %H:%M')}, {cores} cores, load average {one:.1f} (1 min) {five:.1f} (5 min)"
+
+
+def speed() -> str:
+    """How fast a core is at this moment; the promises were made on one that sorts a value in about 5 ns."""
+    values = np.random.default_rng(0).normal(size=_CALIBRATED)
+    sorting, looping = median_s(lambda: np.sort(values)), median_s(_loop)
+    of_sort, of_loop = (watch["cpu_s"] / _CALIBRATED * 1e9 for watch in (sorting, looping))
+    return f"np.sort {of_sort:.1f} ns a value, Python {of_loop:.0f} ns a loop step"
+
+
+def _loop() -> int:
+    total = 0
+    for step in range(_CALIBRATED):
+        total += step
+    return total
 
 
 def _written(limit: float) -> str:

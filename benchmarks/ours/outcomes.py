@@ -71,6 +71,7 @@ def _store(version: ModelVersion, frame: pa.Table, kind: Kind, order: str) -> st
 def join(_: object) -> None:
     """Join and count the day three times; print the median."""
     memory.keep_freed()
+    memory.spare_pandas()
     version = ModelVersion.objects.select_related("model").get()
     on = company.DAY.date()
     taken, cpu = [], []

@@ -34,6 +34,7 @@ def write(names: list[str]) -> None:
 def count(written: dict[str, Any]) -> None:
     """Count the chunks one by one, as a re-profile does; print the median of three rounds and the peak memory."""
     memory.keep_freed()
+    memory.spare_pandas()
     declared = Declared.of(company.ModelVersion.objects.select_related("model").get())
     grid = chunks.grids.load(UUID(written["grid"]))
     stored = [Chunk(**chunk) for chunk in written["chunks"]]

@@ -42,6 +42,7 @@ def fill(reference_path: str, names: list[str], segment: str) -> None:
 def measure(_reference_path: str, _names: list[str], _segment: str) -> None:
     """Print how long a run takes, from its lease to its commit, and what it measured."""
     memory.keep_freed()
+    memory.spare_pandas()
     end = company.DAY + timedelta(days=DAYS)
     planned = Run.objects.select_related("monitor").filter(monitor__slug="inputs-training")
     queries = [_queries(earlier) for earlier in planned.filter(window_end__lt=end).order_by("window_end")]

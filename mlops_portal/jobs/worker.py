@@ -70,6 +70,7 @@ def execute(lease: Lease) -> None:
         queue.release(lease, after_s=UNKNOWN_KIND_WAIT_S)
         return
     memory.keep_freed()
+    memory.spare_pandas()
     try:
         with renewing(lease), alarm.soft_limit(lease.queue):
             handler(lease)

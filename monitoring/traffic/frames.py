@@ -28,6 +28,7 @@ KID = "_kid"  # the key of its hashed values
 HASH_BYTES = 8
 DAY_US = 86_400_000_000
 EPOCH = date(1970, 1, 1)
+_LONG = 64  # rows of a part from which on it is worth while to convert it by itself
 
 TIME = pa.timestamp("us", tz="UTC")
 LABEL = pa.dictionary(pa.int32(), pa.string())
@@ -129,6 +130,8 @@ def finished(table: pa.Table, schema: pa.Schema, order: str) -> pa.Table:
 
 
 def _coded(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_floating(kind):
+        return column.combine_chunks()  # it is looked at more than once
     if kind != LABEL or column.type == LABEL:
         return column
     return column.dictionary_encode().combine_chunks()
@@ -198,9 +201,8 @@ def id_hashes(ids: Sequence[str]) -> NDArray[np.uint64]:
 
 def floats(column: pa.ChunkedArray) -> NDArray[np.float64]:
     """A column of numbers as float64, NaN for null; read-only, and no copy where there is neither null nor seam."""
-    if column.num_chunks == 1:
-        return np.asarray(column.chunk(0).to_numpy(zero_copy_only=False), dtype=np.float64)
-    return np.asarray(column.to_numpy(), dtype=np.float64)
+    array = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+    return np.asarray(array.to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
 def coded(column: pa.ChunkedArray) -> CodedColumn:
@@ -256,16 +258,23 @@ def _raw(kind: pa.DataType) -> pa.DataType:
 
 def _array(given: Sequence[tuple[payload.Column | None, int]], default: Any, kind: pa.DataType) -> pa.Array:
     """A column over all parts, each with its number of rows; the default where a part does not have it."""
+    rows = sum(rows for _, rows in given)
     if all(values is None for values, _ in given):
-        rows = sum(rows for _, rows in given)
-        return pa.nulls(rows, kind) if default is None else pa.repeat(pa.scalar(default, kind), rows)
+        return _repeated(default, rows, kind)
     held = [([default] if values is None else values, rows) for values, rows in given]
-    if all(isinstance(values, memoryview) for values, _ in held):
-        return pa.array(np.concatenate([np.asarray(values) for values, _ in held]), kind)
-    if all(len(values) == 1 for values, _ in held):
-        places = np.repeat(np.arange(len(held)), [rows for _, rows in held])
-        return _typed([values[0] for values, _ in held], kind).take(pa.array(places))
+    if rows >= _LONG * len(held):
+        return pa.concat_arrays([_part(values, rows, kind) for values, rows in held])
     return _typed(list(chain.from_iterable(payload.listed(values, rows) for values, rows in held)), kind)
+
+
+def _part(values: payload.Column, rows: int, kind: pa.DataType) -> pa.Array:
+    if isinstance(values, memoryview):
+        return pa.array(np.asarray(values), kind)
+    return _typed(values, kind) if len(values) == rows else _repeated(values[0], rows, kind)
+
+
+def _repeated(value: Any, rows: int, kind: pa.DataType) -> pa.Array:
+    return pa.nulls(rows, kind) if value is None else pa.repeat(pa.scalar(value, kind), rows)
 
 
 def _typed(values: list[Any], kind: pa.DataType) -> pa.Array:

@@ -35,7 +35,10 @@ def _by_sorting(finite: FloatArray, edges: FloatArray) -> IntArray:
 
 def _by_buckets(finite: FloatArray, edges: FloatArray, buckets: Buckets) -> IntArray:
     per_bucket, rest = _rough(finite, buckets)
-    cells = _by_sorting(rest, edges)
+    is_below, is_above = rest < edges[0], rest >= edges[-1]  # where a column has drifted, many are
+    cells = _by_sorting(np.compress(~(is_below | is_above), rest), edges)
+    cells[0] += np.count_nonzero(is_below)
+    cells[-1] += np.count_nonzero(is_above)
     if buckets.atoms:
         equal = per_bucket - np.bincount(buckets.places.of(rest), minlength=BUCKETS)
         cells[buckets.atoms.cells] += equal[buckets.atoms.buckets]
@@ -57,7 +60,7 @@ def _rough(finite: FloatArray, buckets: Buckets) -> tuple[IntArray, FloatArray]:
         is_doubtful = np.take(in_doubt, places)
         if atom_of is not None:
             is_doubtful &= np.take(atom_of, places) != block
-        rest.append(block[is_doubtful])
+        rest.append(np.compress(is_doubtful, block))
     return per_bucket, np.concatenate(rest)
 
 

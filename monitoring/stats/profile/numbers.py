@@ -93,7 +93,7 @@ def _moments(finite: FloatArray, largest: float) -> tuple[float | None, float]:
     if not len(finite):
         return None, 0.0
     unit = largest if largest > _SAFE else 1.0
-    mean = float((finite / unit).mean()) if unit != 1.0 else float(finite.mean())
+    mean = float((finite / unit).mean()) if unit != 1.0 else float(finite.sum() / len(finite))
     deviations = (block / unit - mean if unit != 1.0 else block - mean for block in blocks(finite))
     # Not np.dot: BLAS may split it over threads, which costs more than it saves and sums in an order of its own.
     squares = sum(float(np.square(part, out=part).sum()) for part in deviations)

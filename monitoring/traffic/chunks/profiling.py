@@ -116,7 +116,7 @@ class _Group(Mapping[str, Column]):
         self._file, self._index = file, index
         self._names = {name.removeprefix(frames.FEATURE): i // _AT_ONCE for i, name in enumerate(names)}
         self._pieces = [names[i : i + _AT_ONCE] for i in range(0, len(names), _AT_ONCE)]
-        self._held: tuple[int, pa.Table] | None = None
+        self._held: tuple[int, dict[str, pa.ChunkedArray]] | None = None
 
     def read(self, names: Sequence[str]) -> pa.Table:
         return self._file.read_row_group(self._index, names, use_threads=False)
@@ -125,8 +125,9 @@ class _Group(Mapping[str, Column]):
         piece = self._names[name]
         if self._held is None or self._held[0] != piece:
             self._held = None  # its memory is free before the next is read
-            self._held = piece, self.read(self._pieces[piece])
-        return column_of(self._held[1], name)
+            names = self._pieces[piece]
+            self._held = piece, dict(zip(names, self.read(names).columns, strict=True))
+        return _values(self._held[1][frames.FEATURE + name])
 
     def __contains__(self, name: object) -> bool:
         return name in self._names  # the inherited answer would read the column
@@ -274,5 +275,8 @@ def column_of(table: pa.Table, name: str) -> Column:
     full = frames.FEATURE + name
     if full not in table.column_names:
         return [None] * len(table)
-    column = table[full]
+    return _values(table[full])
+
+
+def _values(column: pa.ChunkedArray) -> Column:
     return frames.coded(column) if pa.types.is_dictionary(column.type) else frames.floats(column)

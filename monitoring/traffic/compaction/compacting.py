@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 import pyarrow as pa
 from django.db.models import F, Min, Sum
+from django.db.models.functions import Length
 
 from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
@@ -66,9 +67,12 @@ def sweep(now: datetime, *, drain: bool = False) -> None:
     An inbox is due when its oldest row is 10 seconds old or 32 MB wait; drain: as soon as it holds a row.
     """
     readable = InboxRow.objects.filter(codec=payload.CODEC, payload_v__lte=payload.PAYLOAD_V)
-    inboxes = readable.values_list("model", "model__team").annotate(Min("received_at"), Sum("size_bytes"))
-    for model_id, team_id, oldest_at, size_bytes in inboxes.order_by():
-        if drain or oldest_at <= now - AGE or size_bytes >= WAITING_BYTES:
+    inboxes = readable.values("model").annotate(oldest=Min("pk"), waiting=Sum(Length("payload"))).order_by()
+    waiting_bytes = dict(inboxes.values_list("oldest", "waiting"))
+    # Asked of one row per model: what stands behind the payload SQLite reaches only by reading all of it.
+    oldest = InboxRow.objects.filter(pk__in=waiting_bytes).order_by("pk")
+    for pk, received_at, model_id, team_id in oldest.values_list("pk", "received_at", "model", "model__team"):
+        if drain or received_at <= now - AGE or waiting_bytes[pk] >= WAITING_BYTES:
             order(model_id, team_id)
     consolidation.sweep(now)
     parked.sweep(now)

@@ -119,6 +119,23 @@ class TestFiles:
         assert encoding in column.encodings
         assert column.compression == compression
 
+    @pytest.mark.parametrize(
+        ("ids", "encoding"),
+        [
+            ([f"r-{n:08d}" for n in range(300)], "DELTA_BYTE_ARRAY"),
+            ([f"{n:016x}" for n in np.random.default_rng(2).integers(0, 2**62, 300)], "DELTA_LENGTH_BYTE_ARRAY"),
+        ],
+        ids=["counted", "drawn"],
+    )
+    def test_ids_that_count_upwards_are_stored_by_what_differs(
+        self, folder: Path, ids: list[str], encoding: str
+    ) -> None:
+        file = chunks.write([frame(300).set_column(0, "request_id", pa.array(ids))], "a", order="predicted_at")
+
+        stored = pq.ParquetFile(folder / file.path)
+        assert encoding in stored.metadata.row_group(0).column(0).encodings
+        assert stored.read(["request_id"])["request_id"].to_pylist() == ids
+
     def test_texts_have_no_statistics(self, folder: Path) -> None:
         file = chunks.write([frame()], "a", order="predicted_at")
 

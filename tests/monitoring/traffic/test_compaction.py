@@ -534,10 +534,14 @@ class TestSweep:
             version.model.team_id,
         )
 
-    def test_a_full_inbox_is_due_at_once(self, version: ModelVersion) -> None:
+    def test_a_full_inbox_is_due_at_once(self, version: ModelVersion, monkeypatch: pytest.MonkeyPatch) -> None:
         self.waiting_since(version, 0)
-        InboxRow.objects.update(size_bytes=compacting.WAITING_BYTES)
+        size_bytes = InboxRow.objects.get().size_bytes
+        monkeypatch.setattr(compacting, "WAITING_BYTES", size_bytes + 1)
+        compaction.sweep(NEXT_DAY)
+        assert not Job.objects.exists()
 
+        monkeypatch.setattr(compacting, "WAITING_BYTES", size_bytes)
         compaction.sweep(NEXT_DAY)
 
         assert Job.objects.count() == 1
