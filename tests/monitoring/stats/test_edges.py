@@ -33,6 +33,7 @@ NO_STATISTICS = {  # bytes, names, lookups and inner steps, which are given only
     "grid.category.code_counts",
     "grid.latency.latency_edges",
     "grid.numeric.following_float",
+    "grid.score.score_place",
     "metrics.definition",
     "metrics.latest",
     "multivariate.ridge_logistic",
