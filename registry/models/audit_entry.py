@@ -11,10 +11,18 @@ class AuditEntry(models.Model):
         KEY = "key", "API key"
         SYSTEM = "system", "The portal"
 
+    class Via(models.TextChoices):
+        UI = "ui", "Page"
+        API = "api", "API"
+        MLFLOW = "mlflow", "MLflow API"
+        MANIFEST = "manifest", "Manifest"
+        JOB = "job", "Job or command"
+
     seq = models.BigIntegerField(primary_key=True)
     at = models.DateTimeField()
     actor = models.CharField(max_length=128)
     actor_kind = models.CharField(max_length=16, choices=ActorKind)
+    via = models.CharField(max_length=16, choices=Via, blank=True, default="")  # empty: older than the column
     verb = models.CharField(max_length=64)
     object_type = models.CharField(max_length=64)
     object_id = models.CharField(max_length=64)

@@ -36,9 +36,15 @@ class Endpoint(models.Model):
     environment = models.ForeignKey("registry.Environment", on_delete=models.PROTECT, related_name="endpoints")
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.ONLINE)
     location = models.CharField(max_length=2048, blank=True, default="")
+    alias = models.CharField(max_length=255, blank=True, default="")  # the MLflow alias that mirrors its primary arm
     slo_p95_ms = models.PositiveIntegerField(null=True)
     slo_p99_ms = models.PositiveIntegerField(null=True)
     timeout_ms = models.PositiveIntegerField(null=True)
+    rate_limit_rps = models.PositiveIntegerField(null=True)
+    # What keeps a caller on one arm: "request_id" or a feature, hashed with the salt.
+    routing_unit = models.CharField(max_length=128, default="request_id")
+    routing_salt = models.CharField(max_length=32, blank=True, default="")
+    managed_by = models.CharField(max_length=128, blank=True, default="")
     lock_version = models.PositiveIntegerField(default=1)
     client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several rows without a key)
     client_body_sha = models.CharField(max_length=64, blank=True, default="")
@@ -52,6 +58,11 @@ class Endpoint(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["model", "client_key"], name="one_endpoint_per_client_key"),
+            models.UniqueConstraint(
+                fields=["model", "alias"],
+                condition=~models.Q(alias="") & models.Q(retired_at=None),
+                name="endpoint_alias_is_unique_per_model",
+            ),
         ]
 
     def __str__(self) -> str:

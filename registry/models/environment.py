@@ -9,6 +9,10 @@ class Environment(models.Model):
     slug = models.CharField(max_length=63, primary_key=True)
     name = models.CharField(max_length=64)
     requires_approval = models.BooleanField(default=False)
+    # The MLflow stage that stands for it, if clients still move stages: a transition into it is then a promotion.
+    legacy_stage = models.CharField(
+        max_length=16, blank=True, default="", choices=[("Staging", "Staging"), ("Production", "Production")]
+    )
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:

@@ -43,6 +43,8 @@ class Feature(models.Model):
     name = models.CharField(max_length=128)
     kind = models.CharField(max_length=16, choices=Kind, default=Kind.INPUT)
     dtype = models.CharField(max_length=16, choices=Dtype)
+    source = models.ForeignKey("registry.Source", on_delete=models.SET_NULL, null=True, related_name="features")
+    source_field = models.CharField(max_length=256, blank=True, default="")
     segment = models.BooleanField(default=False)
     required = models.BooleanField(default=True)
     position = models.PositiveIntegerField(default=0)

@@ -25,6 +25,12 @@ class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
 class ModelVersion(models.Model):
     """One row is one trained artefact under a number that is never used twice."""
 
+    class Stage(models.TextChoices):
+        NONE = "None", "None"
+        STAGING = "Staging", "Staging"
+        PRODUCTION = "Production", "Production"
+        ARCHIVED = "Archived", "Archived"
+
     class Status(models.TextChoices):
         PENDING = "pending", "Pending"
         READY = "ready", "Ready"
@@ -35,9 +41,11 @@ class ModelVersion(models.Model):
     model = models.ForeignKey("registry.RegisteredModel", on_delete=models.CASCADE, related_name="versions")
     number = models.PositiveIntegerField()
     source = models.CharField(max_length=2048, blank=True, default="")
+    storage_uri = models.CharField(max_length=2048, blank=True, default="")  # of a copy: where its origin is kept
     artifact_sha256 = models.CharField(max_length=64, blank=True, default="")
-    run_id = models.CharField(max_length=64, blank=True, default="")
+    run_id = models.CharField(max_length=255, blank=True, default="")
     run_link = models.CharField(max_length=2048, blank=True, default="")
+    mlflow_model_id = models.CharField(max_length=255, blank=True, default="")
     git_sha = models.CharField(max_length=64, blank=True, default="")
     framework = models.CharField(max_length=128, blank=True, default="")
     description = models.TextField(blank=True, default="")
@@ -45,6 +53,8 @@ class ModelVersion(models.Model):
     status = models.CharField(max_length=16, choices=Status, default=Status.READY)
     status_message = models.TextField(blank=True, default="")
     blocked_reason = models.TextField(blank=True, default="")
+    stage = models.CharField(max_length=16, choices=Stage, default=Stage.NONE)  # for clients of MLflow
+    parent = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, related_name="+")
     schema_frozen_at = models.DateTimeField(null=True)
     schema_revision = models.PositiveIntegerField(default=0)  # grows whenever its list of features is written
     client_key = models.CharField(max_length=255, null=True)  # noqa: DJ001 (several versions without a key)
@@ -66,7 +76,11 @@ class ModelVersion(models.Model):
                 name="blocked_version_has_a_reason",
             ),
         ]
-        indexes = [models.Index(fields=["model", "-number"])]
+        indexes = [
+            models.Index(fields=["model", "-number"]),
+            models.Index(fields=["-updated_at", "model", "-number"], name="versions_by_update"),
+            models.Index(fields=["run_id"], condition=~Q(run_id=""), name="versions_by_run"),
+        ]
 
     def __str__(self) -> str:
         return f"version {self.number}"

@@ -21,6 +21,8 @@ class OutboxMessage(models.Model):
     destination = models.CharField(max_length=2048)
     body = models.BinaryField()
     dedup_key = models.CharField(max_length=255)
+    # Messages of one key go in order, each after the one before it is sent or given up; empty: no order.
+    order_key = models.CharField(max_length=128, blank=True, default="")
     state = models.CharField(max_length=16, choices=State, default=State.PENDING)
     attempts = models.PositiveIntegerField(default=0)
     next_at = models.DateTimeField()
@@ -32,7 +34,12 @@ class OutboxMessage(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["dedup_key"], name="outbox_message_is_written_once"),
         ]
-        indexes = [models.Index(fields=["state", "next_at"])]
+        indexes = [
+            models.Index(fields=["state", "next_at"]),
+            models.Index(
+                fields=["order_key", "created_at"], condition=~models.Q(order_key=""), name="messages_in_order"
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.type} to {self.destination}"

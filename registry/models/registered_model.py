@@ -60,6 +60,10 @@ class RegisteredModel(models.Model):
     # What the model answers: score, classes, positive, range, unit (registry/inventory/output.py).
     output = models.JSONField(default=dict)
     next_version = models.PositiveIntegerField(default=1)
+    # What readiness found last: the share of its items that hold, and each of them (registry/readiness.py).
+    readiness_share = models.FloatField(null=True)
+    readiness = models.JSONField(default=list)
+    readiness_at = models.DateTimeField(null=True)
     is_demo = models.BooleanField(default=False)
     managed_by = models.CharField(max_length=128, blank=True, default="")
     lock_version = models.PositiveIntegerField(default=1)
