@@ -203,15 +203,22 @@ def _macro_f1(cells: FloatArray) -> FloatArray:
 def _mcc(cells: FloatArray) -> FloatArray:
     """Matthews correlation in Gorodkin's form for any number of labels."""
     hits, true, decided = _margins(cells)
-    spread = (1 - (true * true).sum(axis=-1)) * (1 - (decided * decided).sum(axis=-1))
+    spread = _across(true, true) * _across(decided, decided)
     return _ratio(hits - (true * decided).sum(axis=-1), np.sqrt(np.maximum(spread, 0.0)))
 
 
 def _kappa(cells: FloatArray) -> FloatArray:
     """Cohen's kappa: agreement beyond what the margins alone would give."""
     hits, true, decided = _margins(cells)
-    by_chance = (true * decided).sum(axis=-1)
-    return _ratio(hits - by_chance, 1 - by_chance)
+    return _ratio(hits - (true * decided).sum(axis=-1), _across(true, decided))
+
+
+def _across(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return how often two draws, one of each side, have different labels: exactly 0 where both know only one label."""
+    pairs = a[..., :, None] * b[..., None, :]
+    different = ~np.eye(a.shape[-1], dtype=np.bool_)
+    total: FloatArray = (pairs * different).sum(axis=(-2, -1))
+    return total
 
 
 def _margins(cells: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:

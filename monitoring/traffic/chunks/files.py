@@ -114,13 +114,21 @@ def is_whole(chunk: Chunk) -> bool:
 def opened(chunk: Chunk) -> Iterator[pq.ParquetFile]:
     """The chunk's file for reading in pieces; what goes wrong while reading marks the chunk as `read` does."""
     try:
-        with storage.store().opened(chunk.path) as path, pq.ParquetFile(path, page_checksum_verification=True) as file:
+        with storage.store().opened(chunk.path) as path, _parquet(path) as file:
             yield file
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno not in _DAMAGE:
             raise  # too many open files, no permission: the chunk is not to blame
         _mark(chunk)
         raise DamagedChunk(chunk, str(error)) from error
+
+
+def _parquet(path: Path) -> pq.ParquetFile:
+    """The file with its footer read; raises OSError also where an altered footer names columns in no known letters."""
+    try:
+        return pq.ParquetFile(path, page_checksum_verification=True)
+    except UnicodeDecodeError as error:
+        raise OSError(f"the footer is altered: {error}") from error
 
 
 def _mark(chunk: Chunk) -> None:

@@ -137,7 +137,9 @@ def test_label_profiles_add_up_in_any_order(drawn, task):
     def same(one, other):
         assert (one.rows, one.n_labelled) == (other.rows, other.n_labelled)
         for name, array in one.arrays.items():
-            np.testing.assert_allclose(array, other.arrays[name], rtol=1e-9, err_msg=name)
+            # What sums of either sign lose is measured by the size of what was added, not by what is left of it.
+            size = np.abs(array).max(initial=0.0) if name == "sums" else 0.0
+            np.testing.assert_allclose(array, other.arrays[name], rtol=1e-9, atol=1e-15 * size, err_msg=name)
 
     same(a.merge(b), b.merge(a))
     same(a.merge(b).merge(c), a.merge(b.merge(c)))

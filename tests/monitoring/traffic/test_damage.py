@@ -39,7 +39,14 @@ def overwrite(path: Path) -> None:
     path.write_bytes(content[:40] + b"\xff" * (len(content) - 80) + content[-40:])
 
 
-DAMAGES = [unlink, empty, truncate, overwrite]
+def misname(path: Path) -> None:
+    """A column of the footer whose name is no UTF-8 any more."""
+    content = path.read_bytes()
+    assert content.count(b"request_id") >= 1
+    path.write_bytes(content.replace(b"request_id", b"\x8d" * 10))
+
+
+DAMAGES = [unlink, empty, truncate, overwrite, misname]
 
 
 @pytest.fixture
