@@ -4,12 +4,13 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from uuid import uuid4
 
 from django.core.signals import got_request_exception
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import resolve
+from django.urls import ResolverMatch, get_urlconf, resolve
 from django.utils.cache import patch_cache_control
 from django.utils.log import log_response
 
@@ -108,7 +109,7 @@ class TrafficWay:
     def _view(self, request: HttpRequest) -> HttpResponse:
         try:
             request.get_host()  # an unknown one is refused here as everywhere
-            request.resolver_match = match = resolve(request.path_info)
+            request.resolver_match = match = _resolved(request.path_info, get_urlconf())
             answer: HttpResponse = match.func(request, *match.args, **match.kwargs)
         except Exception as error:
             return self._boundary.process_exception(request, error) or self._bug(request, error)
@@ -123,6 +124,12 @@ class TrafficWay:
             "%s: %s", response.reason_phrase, request.path, response=response, request=request, exception=error
         )
         return response
+
+
+@lru_cache(maxsize=1024)
+def _resolved(path: str, urlconf: str | None) -> ResolverMatch:
+    """The view of an address; a sender uses one address for all it has to say."""
+    return resolve(path, urlconf)
 
 
 class Refusals:

@@ -19,6 +19,7 @@ import msgspec
 
 PAYLOAD_V = 1
 CODEC = "zlib-1"
+_WORTH_COMPRESSING = 4096  # bytes; setting up the compressor costs as much as all else that is done to one record
 _SAMPLE = 64  # values that tell whether compressing a column is worth while
 PREDICTION_DEFAULTS: dict[str, Any] = {
     "endpoint": "",
@@ -104,9 +105,12 @@ class _Document(msgspec.Struct):
 
 
 class _Blob(msgspec.Struct, array_like=True):
+    """packed: the document, compressed; or, where it is short, as it is, with the CRC-32 that zlib would have added."""
+
     v: int
     dense: bytes = b""
     packed: bytes = b""
+    plain_crc: int | None = None
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -120,8 +124,10 @@ def encode(groups: Sequence[Group]) -> bytes:
     pieces: list[bytes] = []
     packed = [_packed(group, i, dense, pieces) for i, group in enumerate(groups)]
     joined = b"".join(pieces)
-    document = _Document(packed, dense, zlib.crc32(joined))
-    return _encode(_Blob(PAYLOAD_V, joined, zlib.compress(_encode(document), 1)))
+    document = _encode(_Document(packed, dense, zlib.crc32(joined)))
+    if len(document) < _WORTH_COMPRESSING:
+        return _encode(_Blob(PAYLOAD_V, joined, document, zlib.crc32(document)))
+    return _encode(_Blob(PAYLOAD_V, joined, zlib.compress(document, 1)))
 
 
 def decode(blob: bytes | memoryview) -> list[Unpacked]:
@@ -133,7 +139,7 @@ def decode(blob: bytes | memoryview) -> list[Unpacked]:
         outer = _decode_blob(blob)
         if outer.v != PAYLOAD_V:
             raise DamagedPayload(f"an inbox payload has version {outer.v}, this code reads {PAYLOAD_V}")
-        document = _decode_document(zlib.decompress(outer.packed))
+        document = _decode_document(_opened(outer))
     except (zlib.error, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise DamagedPayload(f"an inbox payload cannot be read: {error}") from error
     if zlib.crc32(outer.dense) != document.dense_crc:
@@ -142,15 +148,24 @@ def decode(blob: bytes | memoryview) -> list[Unpacked]:
     return [_unpacked(group, i, views) for i, group in enumerate(document.groups)]
 
 
+def _opened(outer: _Blob) -> bytes:
+    if outer.plain_crc is None:
+        return zlib.decompress(outer.packed)
+    if zlib.crc32(outer.packed) != outer.plain_crc:
+        raise DamagedPayload("an inbox payload is altered")
+    return outer.packed
+
+
 def _packed(group: Group, i: int, dense: list[_Dense], pieces: list[bytes]) -> Group:
     columns = {
-        name: _stored(values, _Dense(i, "columns", name, 0), dense, pieces)
+        name: values
         for name, values in group.columns.items()
         if name not in _DEFAULTS or values.count(_DEFAULTS[name]) != group.rows
     }
-    features = {
-        name: _stored(values, _Dense(i, "features", name, 0), dense, pieces) for name, values in group.features.items()
-    }
+    features = group.features
+    if group.rows > 1:
+        columns = {n: _stored(values, _Dense(i, "columns", n, 0), dense, pieces) for n, values in columns.items()}
+        features = {n: _stored(values, _Dense(i, "features", n, 0), dense, pieces) for n, values in features.items()}
     return Group(group.version_id, group.rows, columns, features, group.surprises, group.kid)
 
 

@@ -152,3 +152,13 @@ def test_one_altered_bit_anywhere_is_noticed_or_harmless():
             assert payload.decode(bytes(flipped)) == good
         except DamagedPayload:
             continue
+
+
+def test_a_short_document_is_stored_as_it_is_and_any_altered_bit_shows():
+    blob = payload.encode([Group("v", 1, {"request_id": ["a"], "content_hash": [b"x" * 16]}, {"income": [1.5]})])
+
+    assert b"income" in blob
+    for position in range(len(blob)):
+        altered = blob[:position] + bytes([blob[position] ^ 1]) + blob[position + 1 :]
+        with pytest.raises(payload.DamagedPayload):
+            payload.decode(altered)
