@@ -1,13 +1,13 @@
 """Performance of regression models; error = prediction - label.
 
-Means have normal intervals, roots of means log-normal ones, ratios of sums those of the delta method, the median one
+Means have normal intervals, roots of mean squares those of chi-square with the degrees of freedom they are worth, ratios of sums those of the delta method, the median one
 by order statistics.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import chdtri, ndtri
 
 from monitoring.stats.arrays import FloatArray
 from monitoring.stats.grid.latency import latency_edges
@@ -164,12 +164,21 @@ def _rmsle(y: FloatArray, prediction: FloatArray, w: FloatArray) -> Estimate:
 
 
 def _root(square: Estimate) -> Estimate:
-    """Return the root of a mean of squares; squares are skewed, so the interval is symmetric for its logarithm."""
+    """Return the root of a mean of squares, with the interval of chi-square.
+
+    Satterthwaite's degrees of freedom are those whose chi-square has the spread of the squares; as few rows hide
+    heavy tails, each unit of kurtosis beyond the normal's costs three more.
+    """
     if square.value is None or square.high is None:
         return replace(square, value=None if square.value is None else float(np.sqrt(square.value)), method="root")
     value, half = float(np.sqrt(square.value)), square.high - square.value
-    factor = float(np.exp(half / (2 * square.value))) if square.value else 1.0
-    return replace(square, value=value, low=value / factor, high=value * factor, method="root")
+    if not square.value or not half:
+        return replace(square, value=value, low=value, high=value, method="root")
+    relative = half / float(ndtri(0.975)) / square.value
+    n = square.n_eff or square.n
+    freedom = max(2 / relative**2 - 3 * max(n * relative**2 - 2, 0.0), 1.0)
+    low, high = (value * float(np.sqrt(freedom / chdtri(freedom, tail))) for tail in (0.025, 0.975))
+    return replace(square, value=value, low=low, high=high, method="root")
 
 
 def _complement(share: Estimate) -> Estimate:

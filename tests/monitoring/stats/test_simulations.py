@@ -290,6 +290,22 @@ def test_intervals_of_a_regression_cover_what_they_promise(n):
     assert all(0.925 <= share <= 0.975 for share in covered.values()), covered
 
 
+@pytest.mark.parametrize("n", [100, 300, 2000])
+@pytest.mark.parametrize("tails", ["even", "growing"])
+def test_the_interval_of_a_root_mean_square_covers_whatever_the_tails(n, tails):
+    rng = np.random.default_rng(n)
+
+    def drawn(rows):
+        size = rng.gamma(1.5, 1, rows) if tails == "growing" else 5.0
+        return np.zeros(rows), rng.normal(0, 1, rows) * size
+
+    truth = errors(*drawn(4_000_000))["rmse"].value
+
+    covered = covering(2000, lambda _number: errors(*drawn(n)), {"rmse": truth})["rmse"]
+
+    assert 0.93 <= covered <= 0.97
+
+
 @pytest.mark.parametrize(("n", "q"), [(100, 0.5), (1000, 0.95), (3000, 0.99)])
 def test_intervals_of_a_latency_quantile_cover_what_they_promise(n, q):
     rng = np.random.default_rng(n)

@@ -110,17 +110,20 @@ def test_the_interval_of_an_uplift_from_amounts_covers():
 
 
 @pytest.mark.parametrize(
-    ("area", "positives", "negatives", "least"),
+    ("area", "positives", "negatives", "most"),
     [
-        (0.6, 30, 30, 0.93),
-        (0.8, 30, 3000, 0.93),
-        (0.85, 30, 300, 0.93),
-        (0.9, 60, 600, 0.93),
-        (0.95, 100, 1000, 0.93),
-        (0.9, 30, 3000, 0.91),  # rare positives far above the rest: few of them tell how far they scatter
+        (0.6, 30, 30, 0.97),
+        (0.8, 30, 3000, 0.97),
+        (0.85, 30, 300, 0.97),
+        (0.9, 60, 600, 0.97),
+        (0.95, 100, 1000, 0.97),
+        (0.9, 30, 3000, 0.97),
+        (0.97, 30, 3000, 0.97),
+        (0.97, 300, 30, 0.97),
+        (0.97, 30, 30, 0.98),  # where a placement or two is all that lies apart, the interval is rather too wide
     ],
 )
-def test_the_interval_of_an_area_covers(area, positives, negatives, least):
+def test_the_interval_of_an_area_covers(area, positives, negatives, most):
     rng = np.random.default_rng(0)
     distance, covered = ndtri(area) * np.sqrt(2), []
 
@@ -131,7 +134,7 @@ def test_the_interval_of_an_area_covers(area, positives, negatives, least):
         low, high = auc_interval(estimate, se, positives, negatives)
         covered.append(low <= area <= high)
 
-    assert least <= share(covered) <= 0.97
+    assert 0.93 <= share(covered) <= most
 
 
 @pytest.mark.parametrize(("a", "b", "threshold", "n"), [(1, 3, 0.3, 500), (0.5, 0.5, 0.5, 1000), (1, 30, 0.1, 5000)])
