@@ -7,11 +7,12 @@ without a finite score is left out. The metrics of decisions come from `confusio
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import expit, logit
 
 from monitoring.stats.arrays import FloatArray, IntArray
 from monitoring.stats.calibration import cell_scores
 from monitoring.stats.confusions import confusion, per_class, rates, rates_exact
-from monitoring.stats.intervals import auc_interval, delong, mean_interval
+from monitoring.stats.intervals import auc_interval, delong, logit_interval, mean_interval
 from monitoring.stats.profile import ScoreCounts
 from monitoring.stats.profile.scores import PARTS, losses
 from monitoring.stats.results import Estimate, Reason
@@ -52,12 +53,21 @@ def auc(counts: ScoreCounts) -> Estimate:
 
 def _lead(counts: ScoreCounts) -> float:
     """Return by how much positives lead negatives inside of cells, as a share of all pairs."""
-    both = (counts.negatives > 0) & (counts.positives > 0)
-    if counts.places is None or not both.any():
+    if counts.places is None:
         return 0.0
-    n0, n1 = counts.negatives[both].astype(np.float64), counts.positives[both].astype(np.float64)
-    ahead = (counts.places[1, both] / n1 - counts.places[0, both] / n0) / PARTS
-    return float((n0 * n1 * np.clip(ahead, -0.5, 0.5)).sum()) / (float(counts.n_negative) * counts.n_positive)
+    pairs = counts.negatives.astype(np.float64) * counts.positives
+    return float((pairs * _ahead(counts, counts.places)).sum()) / (float(counts.n_negative) * counts.n_positive or 1.0)
+
+
+def _ahead(counts: ScoreCounts, places: IntArray) -> FloatArray:
+    """Return how far the positives of each cell stand ahead of its negatives: from -0.5, all behind, to 0.5.
+
+    A single pair stands right or wrong; of more rows only their mean places are known.
+    """
+    pairs = counts.negatives.astype(np.float64) * counts.positives
+    apart = (places[1] * counts.negatives - places[0] * counts.positives) / PARTS
+    ahead: FloatArray = np.where(pairs == 1, np.sign(apart) / 2, np.clip(apart / np.maximum(pairs, 1), -0.5, 0.5))
+    return ahead
 
 
 def auc_resolution(counts: ScoreCounts) -> float | None:
@@ -114,12 +124,38 @@ def _class_reason(n: float) -> Reason:
 def average_precision(counts: ScoreCounts) -> Estimate:
     """Return the average precision, the step-wise area under the precision-recall curve.
 
-    The interval is on the logit scale. Without a positive: `no_positives`.
+    The rows of one cell are taken to lie apart, the positives as far ahead of the negatives as their `places` say;
+    as tied where both stand at the same place, or where places are not counted. The interval is on the logit scale.
+    Without a positive: `no_positives`.
 
     >>> average_precision(ScoreCounts.of(np.array([0.0, 1.0]), np.array([0.2, 0.7]))).value
     1.0
     """
-    return _average_precision(counts.negatives, counts.positives)
+    found = _average_precision(counts.negatives, counts.positives)
+    if counts.places is None or found.value is None:
+        return found
+    precision = _precision_inside(counts, counts.places)
+    return _around(found, float((counts.positives[::-1] * precision).sum()) / counts.n_positive)
+
+
+def _precision_inside(counts: ScoreCounts, places: IntArray) -> FloatArray:
+    """Return the mean precision at the positives of each cell, in descending order: that at the middle one of them."""
+    negatives, positives = counts.negatives[::-1].astype(np.float64), counts.positives[::-1].astype(np.float64)
+    hits, shown = np.cumsum(positives) - positives, np.cumsum(positives + negatives) - positives - negatives
+    ahead, middle = _ahead(counts, places)[::-1], (positives + 1) / 2
+    apart = (hits + middle) / np.maximum(shown + middle + (0.5 - ahead) * negatives, 1)
+    tied = (hits + positives) / np.maximum(shown + positives + negatives, 1)
+    precision: FloatArray = np.where((ahead == 0) & (negatives > 0), tied, apart)
+    return precision
+
+
+def _around(found: Estimate, value: float) -> Estimate:
+    """Return the estimate with another value and as wide an interval on the logit scale."""
+    if found.value is None or found.low is None or found.high is None or not 0 < value < 1 or not 0 < found.value < 1:
+        return replace(found, value=value)
+    shift = logit(value) - logit(found.value)
+    low, high = (float(expit(logit(end) + shift)) for end in (found.low, found.high))
+    return replace(found, value=value, low=low, high=high)
 
 
 def average_precision_exact(labels: FloatArray, scores: FloatArray, weights: FloatArray | None = None) -> Estimate:
@@ -145,7 +181,8 @@ def _average_precision(negatives: FloatArray | IntArray, positives: FloatArray |
         return Estimate(None, n=round(n), n_eff=n, method="step", reason=reason)
     size = np.where(shown > 0, shown, 1)
     area = float((positives[::-1] * hits / size).sum() / total)
-    low, high = auc_interval(area, _step_error(negatives[::-1], positives[::-1], hits, size, area), total, total)
+    se = _step_error(negatives[::-1], positives[::-1], hits, size, area)
+    low, high = logit_interval(area, se, total)
     return Estimate(area, low, high, n=round(n), n_eff=n, method="step")
 
 

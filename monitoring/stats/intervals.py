@@ -133,11 +133,20 @@ def auc_interval(area: float, se: float | None, n_positive: float, n_negative: f
     >>> round(low + high, 9)
     1.0
     """
-    smaller = min(n_positive, n_negative)
-    if not se or area <= 0 or area >= 1:
-        return wilson(area * smaller, smaller)
-    half = float(ndtri(0.975)) * _steadied(area, se, n_positive, n_negative) / (area * (1 - area))
-    centre = float(logit(area))
+    steadied = se and 0 < area < 1 and _steadied(area, se, n_positive, n_negative)
+    return logit_interval(area, steadied or None, min(n_positive, n_negative))
+
+
+def logit_interval(value: float, se: float | None, n: float) -> tuple[float, float]:
+    """Return the normal interval of a share on the logit scale; Wilson with n observations where that has no width.
+
+    >>> [round(end, 4) for end in logit_interval(0.5, 0.1, 50)]
+    [0.3135, 0.6865]
+    """
+    if not se or value <= 0 or value >= 1:
+        return wilson(value * n, n)
+    half = float(ndtri(0.975)) * se / (value * (1 - value))
+    centre = float(logit(value))
     return float(expit(centre - half)), float(expit(centre + half))
 
 

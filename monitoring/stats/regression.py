@@ -1,7 +1,7 @@
 """Performance of regression models; error = prediction - label.
 
-Means have normal intervals, roots of mean squares those of chi-square with the degrees of freedom they are worth, ratios of sums those of the delta method, the median one
-by order statistics.
+Means have normal intervals, roots of mean squares those of chi-square with the degrees of freedom they are worth,
+ratios of sums those of the delta method, the median one by order statistics.
 """
 
 from dataclasses import dataclass, replace

@@ -96,18 +96,22 @@ def cbpe_exact(
 ) -> dict[str, Estimate]:
     """Estimate the metrics of rows; see `cbpe`.
 
-    chances: of a positive, in [0, 1]. scores: raw, they decide and give the order; ties count half.
+    chances: of a positive, in [0, 1]. scores: raw, they decide and give the order; ties count half. A row whose
+    chance or score is not finite is left out.
 
-    Raises ValueError for columns of different length, chances that are none, scores that are not finite, or a
-    matrix that is not finite and 2 x 2.
+    Raises ValueError for columns of different length, chances beyond [0, 1], or a matrix that is not finite and 2 x 2.
 
     >>> found = cbpe_exact(np.array([0.2, 0.9]), np.array([0.1, 0.8]), 0.5)
     >>> found["tp"].value, round(found["f1"].value, 6)
     (0.9, 0.857143)
     """
     chances, scores = np.asarray(chances, dtype=np.float64), np.asarray(scores, dtype=np.float64)
-    if len(chances) != len(scores) or not ((chances >= 0) & (chances <= 1) & np.isfinite(scores)).all():
-        raise ValueError("chances in [0, 1], and as many finite scores, are needed")
+    if len(chances) != len(scores):
+        raise ValueError("as many chances as scores are needed")
+    known = np.isfinite(chances) & np.isfinite(scores)
+    chances, scores = chances[known], scores[known]
+    if ((chances < 0) | (chances > 1)).any():
+        raise ValueError("a chance lies in [0, 1]")
     distinct, place = np.unique(scores, return_inverse=True)
     sums = np.zeros((3, len(distinct)))
     for row, part in zip(sums, (chances, 1 - chances, chances * (1 - chances)), strict=True):

@@ -184,10 +184,9 @@ def _performances(f: Any, _s: Situation) -> Iterator[Any]:
 
 
 def _chances(f: Any, s: Situation) -> Iterator[Any]:
-    """Chances and finite scores: others are no call."""
-    scores = s.scores[np.isfinite(s.scores)]
-    yield f(np.clip(scores, 0, 1), scores, 0.5, MATRIX)
-    yield f(np.full(len(scores), 0.5), scores, 0.5)
+    """Chances made of the scores, or all even."""
+    yield f(np.clip(s.scores, 0, 1), s.scores, 0.5, MATRIX)
+    yield f(np.full(len(s.scores), 0.5), s.scores, 0.5)
 
 
 def _arms(f: Any) -> list[Any]:
@@ -283,6 +282,7 @@ CALLS: dict[str, Calls] = {
     "intervals.delong": lambda f, s: iter(
         [f(np.array([1, 0]), np.array([0, 1])), f(np.array([5, 5]), np.array([1, 0]))]
     ),
+    "intervals.logit_interval": lambda f, s: (f(a, se, 1) for a in (0.0, 0.5, 1.0) for se in (None, 0.0, 0.3)),
     "intervals.auc_interval": lambda f, s: (f(a, se, 1, 1) for a in (0.0, 0.5, 1.0) for se in (None, 0.0, 0.3)),
     "intervals.poisson_bootstrap": lambda f, s: iter([f(np.zeros(3, dtype=np.int64), lambda r: r.sum(axis=1), reps=5)]),
     "intervals.percentile_interval": lambda f, s: iter([f(np.zeros(4)), f(np.zeros((1, 3)))]),

@@ -63,13 +63,34 @@ def rated(base_rate, n, seed=1):
     return (rng.random(n) < scores).astype(float), scores
 
 
+@pytest.mark.parametrize("n", [50, 2000, 20_000, 200_000])
+@pytest.mark.parametrize("base_rate", [0.3, 0.05, 0.007])
+def test_average_precision_from_cells_is_that_of_the_rows(base_rate, n):
+    for seed in range(5):
+        labels, scores = rated(base_rate, n, seed)
+        if labels.any():
+            truth = metrics.average_precision_score(labels, scores)
+            found = average_precision(ScoreCounts.of(labels, scores)).value
+            assert found == pytest.approx(truth, abs=2e-4 if labels.sum() >= 50 else 5e-4)
+
+
+def test_average_precision_of_equal_scores_takes_them_as_one():
+    rng = np.random.default_rng(0)
+    scores = rng.integers(0, 11, 3000) / 10
+    labels = (rng.random(3000) < scores).astype(float)
+
+    truth = metrics.average_precision_score(labels, scores)
+
+    assert average_precision(ScoreCounts.of(labels, scores)).value == pytest.approx(truth, abs=1e-12)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("base_rate", [0.32, 0.007, 0.0007])
 def test_counting_in_cells_costs_less_than_promised(base_rate):
     labels, scores = rated(base_rate, 200_000)
     counts = ScoreCounts.of(labels, scores)
 
-    assert average_precision(counts).value == pytest.approx(metrics.average_precision_score(labels, scores), abs=2e-4)
+    assert average_precision(counts).value == pytest.approx(metrics.average_precision_score(labels, scores), abs=3e-5)
     assert brier(counts).value == pytest.approx(metrics.brier_score_loss(labels, scores), abs=1e-12)
     assert log_loss(counts).value == pytest.approx(metrics.log_loss(labels, scores), abs=1e-9)
 

@@ -111,9 +111,16 @@ def test_no_rows_give_no_estimates():
         assert {estimate.value for estimate in found.values()} == {None}
 
 
+def test_rows_that_are_not_finite_are_left_out():
+    chances, scores = np.array([0.2, np.nan, 0.9, 0.5]), np.array([0.1, 0.4, 0.8, np.inf])
+
+    assert cbpe_exact(chances, scores, 0.5) == cbpe_exact(chances[[0, 2]], scores[[0, 2]], 0.5)
+    assert cbpe_exact(chances[[1]], scores[[1]], 0.5)["accuracy"].reason == Reason.empty
+
+
 def test_wrong_rows_are_refused():
-    for chances, scores in (([0.5], [0.5, 0.6]), ([1.5], [0.5]), ([np.nan], [0.5]), ([0.5], [np.nan])):
-        with pytest.raises(ValueError, match="chances in"):
+    for chances, scores in (([0.5], [0.5, 0.6]), ([1.5], [0.5]), ([-0.1], [0.5])):
+        with pytest.raises(ValueError, match="chance"):
             cbpe_exact(np.array(chances), np.array(scores), 0.5)
     with pytest.raises(ValueError, match="finite matrix"):
         cbpe_exact(SIX, SIX, 0.5, [[0, 1]])

@@ -198,3 +198,12 @@ def test_errors_beyond_the_largest_float_keep_their_value_and_lose_their_interva
 
     assert found["mae"].value == pytest.approx(2e30)
     assert np.isfinite([found["rmse"].value, found["mae"].low]).all()
+
+
+def test_a_ratio_too_large_to_square_has_no_interval():
+    labels = np.array([1e-160, 2e-160, 1e-160])
+
+    found = from_counts(ErrorCounts.of(labels, np.ones(3)))["wape"]
+
+    assert found.value == pytest.approx(7.5e159)
+    assert (found.low, found.high) == (None, None)
