@@ -129,6 +129,8 @@ def auc_interval(area: float, se: float | None, n_positive: float, n_negative: f
     se: by DeLong. Close to 1 a handful of placements hides most of their spread, so the error is steadied by what
     Hanley and McNeil's formula says where that is more, which counts as much as three observations.
 
+    Raises ValueError for a class without an observation that has an error all the same.
+
     >>> low, high = auc_interval(0.5, 0.1, 50, 50)
     >>> round(low + high, 9)
     1.0
@@ -152,8 +154,6 @@ def logit_interval(value: float, se: float | None, n: float) -> tuple[float, flo
 
 def _steadied(area: float, se: float, n_positive: float, n_negative: float) -> float:
     smaller = min(n_positive, n_negative)
-    if smaller < 1:
-        return se
     usual = max(hanley_mcneil(area, n_positive, n_negative), hanley_mcneil(area, n_negative, n_positive))
     if usual <= se:
         return se
