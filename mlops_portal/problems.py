@@ -13,6 +13,33 @@ from drf_spectacular.renderers import OpenApiYamlRenderer
 from mlops_portal.problem_codes import CODES
 
 _METHODS = ("get", "post", "put", "patch", "delete")
+_TEXT = {"type": "string"}
+_FAULT = {
+    "type": "object",
+    "required": ["pointer", "code", "detail"],
+    "properties": {
+        "index": {"type": "integer", "description": "Which item of the body."},
+        "pointer": {**_TEXT, "description": "Where in the body, as a JSON pointer."},
+        "code": _TEXT,
+        "detail": _TEXT,
+        "received": {**_TEXT, "description": "At most 64 characters of the value; absent where privacy forbids."},
+    },
+}
+_PROBLEM = {
+    "type": "object",
+    "description": "RFC 9457; `code` is stable, and `type` the page that explains it.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        **dict.fromkeys(("type", "title", "detail", "instance", "code", "request_id"), _TEXT),
+        "status": {"type": "integer"},
+        "errors": {"type": "array", "items": _FAULT},
+        "errors_total": {"type": "integer"},
+    },
+}
+_REFUSALS = {
+    "4XX": "What is wrong with the request, and how to mend it.",
+    "503": "The database is away or busy; nothing was written. Try again after `Retry-After` seconds.",
+}
 
 
 @login_not_required
@@ -41,6 +68,41 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
 def schema_document() -> dict[str, Any]:
     """The OpenAPI schema of every route."""
     return SchemaGenerator().get_schema(request=None, public=True)  # type: ignore[no-any-return,no-untyped-call]
+
+
+def add_problems(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A drf-spectacular hook: every operation may answer with a problem document."""
+    result["components"]["schemas"]["Problem"] = _PROBLEM
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for methods in result["paths"].values():
+        for method in methods.keys() & set(_METHODS):
+            responses = methods[method]["responses"]
+            for status, words in _REFUSALS.items():
+                responses.setdefault(status, {"description": words, "content": content})
+    return result
+
+
+def close_bodies(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """A drf-spectacular hook: bodies take the fields that are named, and refuse others."""
+    held = result["components"]["schemas"]
+    for methods in result["paths"].values():
+        for method in methods.keys() & set(_METHODS):
+            for content in methods[method].get("requestBody", {}).get("content", {}).values():
+                _close(content.get("schema", {}), held)
+    return result
+
+
+def _close(part: Any, held: dict[str, Any]) -> None:
+    """Close an object and all that it is made of."""
+    if isinstance(part, list):
+        for one in part:
+            _close(one, held)
+    elif isinstance(part, dict):
+        if name := str(part.get("$ref", "")).rpartition("/")[2]:
+            _close(held.get(name, {}), held)
+        if "properties" in part and part.setdefault("additionalProperties", False) is False:
+            _close(list(part["properties"].values()), held)
+        _close([part[key] for key in ("items", "oneOf", "allOf", "anyOf") if key in part], held)
 
 
 def schema_yaml(document: dict[str, Any]) -> str:

@@ -257,6 +257,8 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "monitoring.api.described.add_traffic",
+        "mlops_portal.problems.close_bodies",
+        "mlops_portal.problems.add_problems",
     ],
     "ENUM_NAME_OVERRIDES": {
         "FeatureKind": "registry.models.Feature.Kind",

@@ -265,7 +265,8 @@ class Cursor(BasePagination):
             {
                 "name": "limit",
                 "in": "query",
-                "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_LIMIT, "default": PAGE_SIZE},
+                "schema": {"type": "integer", "minimum": 1, "default": PAGE_SIZE},
+                "description": f"A larger one than {PAGE_LIMIT} counts as that.",
             },
         ]
 

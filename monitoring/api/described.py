@@ -68,7 +68,6 @@ _BATCH = {
         "surprises": {"type": "object", "additionalProperties": True},
     },
 }
-_PROBLEM = {"description": "A problem document; `code` says which."}
 
 
 def add_traffic(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -80,7 +79,7 @@ def add_traffic(result: dict[str, Any], **_: Any) -> dict[str, Any]:
             "operationId": "batches_read",
             "description": "What became of a batch: accepted until its items are stored.",
             "parameters": [_path("batch_id", {"type": "string", "format": "uuid"})],
-            "responses": {"200": _json("The receipt.", _BATCH), "404": _PROBLEM},
+            "responses": {"200": _json("The receipt.", _BATCH)},
         }
     }
     result["paths"] = dict(sorted(result["paths"].items()))
@@ -97,7 +96,7 @@ def _take(noun: str, item: dict[str, Any]) -> dict[str, Any]:
             {
                 "in": "header",
                 "name": "Idempotency-Key",
-                "schema": _TEXT,
+                "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
                 "description": "The body's hash unless given.",
             },
             {
@@ -117,7 +116,7 @@ def _take(noun: str, item: dict[str, Any]) -> dict[str, Any]:
         },
         "responses": {
             "202": _json("Stored durably; items that were wrong are named.", _ANSWER),
-            **dict.fromkeys(("400", "401", "403", "404", "413", "415", "422", "503", "507"), _PROBLEM),
+            "507": {"description": "The portal is short of disk space; nothing was stored."},
         },
     }
 

@@ -3,7 +3,6 @@
 from typing import Any, cast
 
 from django.db.models import QuerySet
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,10 +14,18 @@ from registry.models import RegisteredModel, User
 from registry.permissions import Permission, require, require_view
 
 IDEMPOTENCY = OpenApiParameter(
-    "Idempotency-Key", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="New for each intent."
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
+    OpenApiParameter.HEADER,
+    required=True,
+    description="New for each intent.",
 )
 IF_MATCH = OpenApiParameter(
-    "If-Match", OpenApiTypes.STR, OpenApiParameter.HEADER, required=True, description="The ETag that was read."
+    "If-Match",
+    {"type": "string", "pattern": '^"[0-9]{1,9}"$'},
+    OpenApiParameter.HEADER,
+    required=True,
+    description="The ETag that was read.",
 )
 
 
@@ -26,6 +33,7 @@ class InventoryView(APIView):
     """What the routes below share: reading takes `inventory.view`, and parameters that are not named are refused."""
 
     parameters: tuple[str, ...] = ()
+    pagination_class = Cursor  # of those that list, for the schema
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check credentials, the right to read, and the names of the query parameters."""
