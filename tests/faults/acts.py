@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from importlib import import_module
@@ -12,6 +13,7 @@ from uuid import uuid4
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import Sum
 from django.test import Client
 from django.urls import get_resolver
 
@@ -21,7 +23,17 @@ from mlops_portal.jobs import sweep as sweeping
 from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.queue import Lease
 from mlops_portal.kit import clock, wiring
-from monitoring.models import Chunk, InboxRow, IngestBatch, Reference, Run
+from monitoring.models import (
+    Chunk,
+    DayManifest,
+    Erasure,
+    HourProfile,
+    InboxRow,
+    IngestBatch,
+    Reference,
+    Run,
+    VersionTraffic,
+)
 from monitoring.models.ingest_batch import Kind
 from monitoring.traffic import erasures, inbox, reference, replaying, schema, storage
 from registry import inventory, outbox, permissions
@@ -114,6 +126,29 @@ def set_aside(slug: str) -> None:
     inbox.accept(model, Kind.PREDICTION, decoded, key="odd", body_sha256="0" * 64, via=via, now=now)
     replaying.request(model, by="setup", now=now)
     erasures.request(model.team, "somebody", client_key=slug, by="setup", now=now)
+
+
+def forget(subject: str) -> None:
+    """Order that everything about a subject be forgotten."""
+    team = Team.objects.get(slug="risk")
+    erasures.request(team, subject, client_key=f"forget {subject}", by="setup", now=clock.now())
+
+
+def held() -> dict[str, Any]:
+    """The records that the files hold, with how often, and what the books say of their number."""
+    stored = Counter(f"{model} {kind} {name}" for model, kind, name in checks._stored())
+    predictions = Chunk.objects.live().filter(kind=Kind.PREDICTION)
+    return {
+        "records": dict(stored),
+        "rows": predictions.aggregate(n=Sum("rows"))["n"] or 0,
+        "by_version": VersionTraffic.objects.aggregate(n=Sum("rows"))["n"] or 0,
+        "by_day": DayManifest.objects.aggregate(n=Sum("rows"))["n"] or 0,
+        "by_hour": HourProfile.objects.filter(chunk__in=predictions).aggregate(n=Sum("rows"))["n"] or 0,
+        "erasures": list(Erasure.objects.values_list("state", flat=True)),
+        "open_jobs": Job.objects.exclude(state__in=(Job.State.DONE, Job.State.CANCELLED)).count(),
+        "files": len(list(storage.store().files())),
+        "named": Chunk.objects.exclude(path="").values("path").distinct().count(),
+    }
 
 
 def work(*, drain: bool = False) -> None:

@@ -132,8 +132,8 @@ def midnight() -> datetime:
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def predictions(model: str, *, days_ago: int, count: int = 12, name: str = "r") -> Body:
-    """Predictions spread over one of the last days."""
+def predictions(model: str, *, days_ago: int, count: int = 12, name: str = "r", subject: str = "") -> Body:
+    """Predictions spread over one of the last days. subject: whom every third of them is about."""
     start = midnight() - timedelta(days=days_ago)
     items = []
     for i in range(count):
@@ -149,6 +149,8 @@ def predictions(model: str, *, days_ago: int, count: int = 12, name: str = "r") 
                 "latency_ms": 10.0 + i,
             }
         )
+        if subject and i % 3 == 0:
+            items[-1]["subject_id"] = subject
     return Body(model, "prediction", items)
 
 

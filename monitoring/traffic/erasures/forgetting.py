@@ -20,6 +20,7 @@ from django.db.models import F
 from mlops_portal.jobs import database, queue
 from mlops_portal.jobs.models import Job
 from mlops_portal.jobs.queue import Lease, LostLease
+from mlops_portal.kit.faults import fault
 from monitoring.models import (
     Chunk,
     ChunkIds,
@@ -59,6 +60,7 @@ def erase(erasure_id: UUID, lease: Lease, now: datetime) -> None:
     with transaction.atomic():
         _require_held(lease)
         Erasure.objects.filter(pk=erasure_id).update(state=Erasure.State.REWRITING)
+    fault("erase.tombstoned")
     if _still_waits(erasure):
         with queue.finishing(lease, {"waits": True}):
             order(erasure, not_before=now + LOOK_AGAIN)
@@ -138,6 +140,7 @@ class _Work:
                 continue
             if chunk.state in {Chunk.State.LIVE, Chunk.State.PARKED} and chunk.sha256 not in self.unreadable:
                 self._replace(chunk, what, n)
+                fault("erase.committed")
             _delete_file(chunk)
 
     def _groups(self, chunk: Chunk, columns: list[str]) -> Iterator[pa.Table]:
@@ -150,6 +153,7 @@ class _Work:
 
     def _replace(self, chunk: Chunk, what: "_Sought", n: int) -> None:
         draft = _without(chunk, what) if n < chunk.rows else None
+        fault("erase.rewritten")
         with transaction.atomic():
             _require_held(self.lease)
             for kept in (ChunkIds, ChunkProfile, HourProfile):
