@@ -9,6 +9,7 @@ app_name = "registry"
 urlpatterns = [
     path("models/", models.model_list, name="model-list"),
     path("models/export.csv", models.model_export, name="model-export"),
+    path("models/filters/", models.model_filters, name="model-filters"),
     path("models/new/", models.model_create, name="model-create"),
     path("models/<str:slug>/", models.model_detail, name="model-detail"),
     path("models/<str:slug>/edit/", models.model_edit, name="model-edit"),

@@ -20,7 +20,7 @@ from registry.permissions import Permission, require, ruling
 from registry.rules import Checked
 
 NAME_LIMIT, SLUG_LIMIT = 256, 63
-RESERVED_SLUGS = frozenset({"new"})  # addresses beside those of models
+RESERVED_SLUGS = frozenset({"new", "filters"})  # addresses beside those of models
 EDITABLE = frozenset(
     {
         "name",
