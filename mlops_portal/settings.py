@@ -159,6 +159,7 @@ SWEEPS = [
     "monitoring.alerts.sweep",
     "registry.outbox.sweep",
     "registry.sessions.sweep",
+    "registry.anchors.sweep",
 ]
 CHUNK_STEPS: list[str] = []
 OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send"}

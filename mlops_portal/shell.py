@@ -52,6 +52,7 @@ SECTIONS = (
         heading="Inventory",
     ),
     Section("teams", "Teams", "registry:team-list", ("registry:team-", "registry:key-", "registry:member-")),
+    Section("audit", "Audit trail", "registry:audit-list", ("registry:audit-",)),
     Section("runs", "Monitor runs", "monitoring:run-list", ("monitoring:run-",), "n", heading="Measurement"),
     Section("jobs", "Jobs", "job-list", ("job-",), "j"),
 )

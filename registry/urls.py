@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.views import endpoints, features, models, teams, versions
+from registry.views import endpoints, features, models, teams, trail, versions
 
 app_name = "registry"
 
@@ -14,6 +14,7 @@ urlpatterns = [
     path("models/<str:slug>/", models.model_detail, name="model-detail"),
     path("models/<str:slug>/edit/", models.model_edit, name="model-edit"),
     path("models/<str:slug>/delete/", models.model_delete, name="model-delete"),
+    path("models/<str:slug>/audit/", trail.model_audit, name="model-audit"),
     path("models/<str:slug>/features/", features.feature_list, name="feature-list"),
     path("models/<str:slug>/features/new/", features.feature_create, name="feature-create"),
     path("models/<str:slug>/features/<uuid:feature_id>/", features.feature_edit, name="feature-edit"),
@@ -26,6 +27,8 @@ urlpatterns = [
     path("models/<str:slug>/endpoints/new/", endpoints.endpoint_create, name="endpoint-create"),
     path("endpoints/<str:slug>/", endpoints.endpoint_edit, name="endpoint-edit"),
     path("endpoints/<str:slug>/retire/", endpoints.endpoint_retire, name="endpoint-retire"),
+    path("audit/", trail.audit_list, name="audit-list"),
+    path("audit/export.csv", trail.audit_export, name="audit-export"),
     path("teams/", teams.team_list, name="team-list"),
     path("teams/new/", teams.team_create, name="team-create"),
     path("teams/<str:slug>/", teams.team_detail, name="team-detail"),

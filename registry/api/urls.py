@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from registry.api import endpoints, models, teams, versions
+from registry.api import endpoints, models, teams, trail, versions
 
 app_name = "registry-api"
 
 urlpatterns = [
+    path("audit", trail.AuditList.as_view(), name="audit-list"),
     path("teams", teams.TeamList.as_view(), name="team-list"),
     path("models", models.ModelList.as_view(), name="model-list"),
     path("models/<str:slug>", models.ModelDetail.as_view(), name="model-detail"),
