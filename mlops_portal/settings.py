@@ -148,7 +148,7 @@ TEMPLATES = [
 ]
 
 # --- Code that lower packages run, by dotted path (style.md 3): code, not environment
-JOB_TABLES = ["registry.tasks.JOBS", "monitoring.tasks.JOBS"]
+JOB_TABLES = ["registry.tasks.JOBS", "monitoring.tasks.JOBS", "mlops_portal.readiness.JOBS"]
 SWEEPS = [
     "monitoring.traffic.compaction.sweep",
     "monitoring.planner.plan",
@@ -160,6 +160,7 @@ SWEEPS = [
     "registry.outbox.sweep",
     "registry.sessions.sweep",
     "registry.anchors.sweep",
+    "mlops_portal.readiness.sweep",
 ]
 CHUNK_STEPS: list[str] = []
 OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send"}

@@ -84,6 +84,16 @@ class ModelDetail(InventoryView):
         return Response(status=204)
 
 
+class ModelReadiness(InventoryView):
+    """How ready one model is."""
+
+    @extend_schema(operation_id="models_readiness", responses=documents.ReadinessDocument)
+    def get(self, request: Request, slug: str) -> Response:
+        """The share of the items that hold, and each item with its gap."""
+        model = get_object_or_404(models_of(request), slug=slug)
+        return Response(documents.ReadinessDocument(model).data)
+
+
 class FeatureList(InventoryView):
     """The model's current features."""
 

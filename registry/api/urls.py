@@ -11,6 +11,7 @@ urlpatterns = [
     path("teams", teams.TeamList.as_view(), name="team-list"),
     path("models", models.ModelList.as_view(), name="model-list"),
     path("models/<str:slug>", models.ModelDetail.as_view(), name="model-detail"),
+    path("models/<str:slug>/readiness", models.ModelReadiness.as_view(), name="model-readiness"),
     path("models/<str:slug>/features", models.FeatureList.as_view(), name="feature-list"),
     path("models/<str:slug>/versions", versions.VersionList.as_view(), name="version-list"),
     path("models/<str:slug>/versions/<int:number>", versions.VersionDetail.as_view(), name="version-detail"),

@@ -2,6 +2,7 @@
 
 from registry.inventory.endpoints import create_endpoint, edit_endpoint, retire_endpoint
 from registry.inventory.features import FeatureDraft, default_privacy, set_features, set_version_features
+from registry.inventory.measuring import record_readiness
 from registry.inventory.registration import (
     delete_model,
     edit_model,
@@ -27,6 +28,7 @@ __all__ = [
     "go_live",
     "may_edit",
     "may_remove",
+    "record_readiness",
     "register_model",
     "register_version",
     "retire_endpoint",

@@ -1,14 +1,15 @@
 """Pages of models: the list, the overview, and what describes a model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
 from rest_framework.request import Request
@@ -122,6 +123,7 @@ def model_detail(request: SignedInRequest, slug: str) -> HttpResponse:
         "endpoints": list(model.endpoints.filter(retired_at=None).select_related("environment").order_by("slug")),
         "feature_count": feature_count,
         "steps": _first_steps(model, feature_count),
+        "readiness": [_readiness_step(item) for item in model.readiness],
         "may_edit": inventory.may_edit(request.user, model),
     }
     return render(request, "registry/model_detail.html", context)
@@ -137,6 +139,21 @@ def _first_steps(model: RegisteredModel, feature_count: int) -> list[Step]:
         Step("mute", "Register a version, which copies them", "Register", version_url),
         Step("mute", "Upload training data for it, then send predictions with a key of the scope ingest"),
     ]
+
+
+def _readiness_step(item: Mapping[str, Any]) -> Step:
+    """One answer of readiness; a gap leads to the form that closes it."""
+    if item["holds"]:
+        return Step("ok", item["title"])
+    return Step("warn", item["title"], item["gap"], _address(item["fix"]))
+
+
+def _address(fix: Sequence[str]) -> str:
+    """The page that a stored answer names, or nothing if there is no such page any more."""
+    try:
+        return reverse(fix[0], args=fix[1:]) if fix else ""
+    except NoReverseMatch:
+        return ""
 
 
 @require_http_methods(["GET", "POST"])
