@@ -3,6 +3,7 @@
 from registry.inventory.aliases import end_alias, set_alias
 from registry.inventory.endpoints import create_endpoint, edit_endpoint, retire_endpoint
 from registry.inventory.features import FeatureDraft, default_privacy, set_features, set_version_features
+from registry.inventory.mirroring import mirror_stage
 from registry.inventory.registration import (
     delete_model,
     edit_model,
@@ -30,6 +31,7 @@ __all__ = [
     "go_live",
     "may_edit",
     "may_remove",
+    "mirror_stage",
     "register_model",
     "register_version",
     "retire_endpoint",

@@ -11,7 +11,7 @@ from django.db.models import F
 
 from mlops_portal.kit.errors import Conflict, Refused, Stale
 from mlops_portal.kit.ruling import Ruling
-from registry import audit
+from registry import audit, serving
 from registry.actors import Actor, KeyPrincipal, actor_label
 from registry.inventory.features import FeatureDraft, check_drafts, write_list
 from registry.inventory.output import check_output
@@ -115,10 +115,14 @@ def edit_model(
 
 
 @transaction.atomic
-def go_live(model: RegisteredModel, *, by: Actor, now: datetime) -> bool:
-    """Mark a draft as live, because it serves; False if it was not a draft. Idempotent."""
-    draft = RegisteredModel.objects.filter(pk=model.pk, lifecycle=RegisteredModel.Lifecycle.DRAFT)
-    if not draft.update(lifecycle=RegisteredModel.Lifecycle.LIVE, lock_version=F("lock_version") + 1, updated_at=now):
+def go_live(model: RegisteredModel, *, even_if_retired: bool = False, by: Actor, now: datetime) -> bool:
+    """Mark a draft as live, because it serves; False if it was not a draft. Idempotent.
+
+    even_if_retired: for who decides to serve it again; late traffic alone does not bring a retired model back.
+    """
+    idle = [RegisteredModel.Lifecycle.DRAFT, *([RegisteredModel.Lifecycle.RETIRED] if even_if_retired else [])]
+    row = RegisteredModel.objects.filter(pk=model.pk, lifecycle__in=idle)
+    if not row.update(lifecycle=RegisteredModel.Lifecycle.LIVE, lock_version=F("lock_version") + 1, updated_at=now):
         return False
     model.refresh_from_db()
     audit.record("model.went_live", model, by=by, now=now, team=model.team)
@@ -130,6 +134,7 @@ def retire_model(model: RegisteredModel, *, base: int, by: Actor, now: datetime)
     """Take the model out of service; its history stays. Raises as `delete_model`."""
     require(by, Permission.INVENTORY_REMOVE, model.team)
     _move(model, base=base, now=now, lifecycle=RegisteredModel.Lifecycle.RETIRED)
+    serving.require_unused(model)
     audit.record("model.retired", model, by=by, now=now, team=model.team)
     return model
 
