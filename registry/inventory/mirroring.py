@@ -24,6 +24,4 @@ def mirror_stage(endpoint: Endpoint, primary: ModelVersion, former: int | None, 
 def _primaries_elsewhere(endpoint: Endpoint) -> QuerySet[DeploymentArm]:
     pointers = ServingPointer.objects.filter(endpoint__environment=endpoint.environment_id, endpoint__retired_at=None)
     served = pointers.exclude(endpoint=endpoint).values("deployment")
-    return DeploymentArm.objects.filter(
-        version=OuterRef("pk"), role=DeploymentArm.Role.PRIMARY, deployment__in=served
-    )
+    return DeploymentArm.objects.filter(version=OuterRef("pk"), role=DeploymentArm.Role.PRIMARY, deployment__in=served)

@@ -427,7 +427,11 @@ def test_nobody_else_writes_pointers_revisions_arms_and_acknowledgements():
     for package in ("mlops_portal", "registry", "monitoring", "review"):
         for path in (ROOT / package).rglob("*.py"):
             name = str(path.relative_to(ROOT))
-            if "migrations" in path.parts or name.startswith("registry/deployments/") or name in {"registry/serving.py", forms}:
+            if (
+                "migrations" in path.parts
+                or name.startswith("registry/deployments/")
+                or name in {"registry/serving.py", forms}
+            ):
                 continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if not isinstance(node, ast.Call):
