@@ -8,6 +8,7 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -568,4 +569,4 @@ class Histories(PropertyCase):
         primary = Plan.of(rows[-1]).primary
         assert alias_of(endpoint.model) == (primary.version if primary else None)
         spans = list(Alias.objects.filter(model=endpoint.model).order_by("set_at").values_list("set_at", "ended_at"))
-        assert all(end is not None and end <= start for (_, end), (start, _) in zip(spans, spans[1:], strict=False))
+        assert all(end is not None and end <= start for (_, end), (start, _) in pairwise(spans))
