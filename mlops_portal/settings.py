@@ -96,7 +96,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "mlops_portal.middleware.RequestLog",  # outermost: gives every request its id and its one log line
     "django.middleware.security.SecurityMiddleware",
-    "mlops_portal.middleware.TrafficWay",  # predictions and outcomes skip all that follows
+    "mlops_portal.middleware.TrafficWay",  # predictions, outcomes and polls skip all that follows
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "mlops_portal.middleware.ApiBoundary",  # /api answers problem+json, whatever happens below
@@ -161,6 +161,8 @@ SWEEPS = [
     "registry.sessions.sweep",
 ]
 CHUNK_STEPS: list[str] = []
+# Jobs that turn a refused activation into a proposal; only kinds with a handler may stand here.
+INTENT_JOBS: list[str] = []
 OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send"}
 OUTBOX_DESTINATIONS = ["monitoring.notify.routes.destinations"]
 
