@@ -282,6 +282,11 @@ PORTAL_CURRENCY = env.text("PORTAL_CURRENCY", "USD")  # ISO 4217; every amount i
 if not (len(PORTAL_CURRENCY) == 3 and PORTAL_CURRENCY.isascii() and PORTAL_CURRENCY.isupper()):
     env.problem(f"PORTAL_CURRENCY={PORTAL_CURRENCY!r} is not a three-letter code such as EUR")
 PORTAL_WORKERS = env.number("PORTAL_WORKERS", 2, low=1, high=64)  # embedded worker processes
+# Schemes of URIs that a version's artefact may lie at; the portal opens none of them.
+PORTAL_SOURCE_SCHEMES = [name.lower() for name in env.names("PORTAL_SOURCE_SCHEMES")] or [
+    *("s3", "gs", "abfss", "wasbs", "hdfs", "dbfs", "http", "https", "models", "runs", "mlflow-artifacts"),
+    *("ftp", "sftp", "file"),
+]
 
 # --- Time and language
 USE_TZ = True

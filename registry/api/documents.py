@@ -84,7 +84,7 @@ class ModelDocument(serializers.Serializer[Any]):
     slug = serializers.CharField()
     name = serializers.CharField()
     team = serializers.CharField(source="team.slug")
-    task = serializers.ChoiceField(RegisteredModel.Task.choices)
+    task = serializers.ChoiceField(RegisteredModel.Task.choices, allow_blank=True, help_text="Empty: not said yet.")
     lifecycle = serializers.ChoiceField(RegisteredModel.Lifecycle.choices)
     owner = serializers.CharField(source="owner.username", default=None, allow_null=True)
     deputy = serializers.CharField(source="deputy.username", default=None, allow_null=True)
@@ -116,6 +116,7 @@ class ModelPatch(StrictSerializer):
     risk = Word(RegisteredModel.Risk.choices, required=False)
     risk_reason = Text(required=False)
     review_due_on = serializers.DateField(required=False, allow_null=True)
+    task = Word(RegisteredModel.Task.choices, required=False, help_text="May be said once, if it was not said yet.")
     output = OutputBody(required=False)
 
 
