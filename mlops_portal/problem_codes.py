@@ -64,6 +64,7 @@ CODES: dict[str, Entry] = {
     "internal_error": Entry(500, "A bug.", "Report the request id."),
     "bad_request": Entry(400, "The request cannot be read.", "Compare it with the API documentation."),
     "request_header_fields_too_large": Entry(431, "The headers are too large.", "Send fewer or shorter headers."),
+    "address_refused": Entry(422, "The portal does not call this address.", "Use https, port 443 or 8443, and a name that leads to public addresses only; the operator opens internal ones (docs/webhooks.md)."),
     "wrong_type": Entry(None, "A value has another type than its field.", "Numbers are JSON numbers, not text."),
     "missing_field": Entry(None, "A required field is missing.", "Add it."),
     "invalid_character": Entry(None, "A text holds a control character that cannot be stored.", "Remove U+0000 to U+001F from names and U+0000 from values."),

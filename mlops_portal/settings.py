@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mlops_portal.kit.addresses import Opening, parse_openings
 from mlops_portal.kit.env import Reader
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -279,6 +280,14 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 PORTAL_CURRENCY = env.text("PORTAL_CURRENCY", "USD")  # ISO 4217; every amount is in it
 if not (len(PORTAL_CURRENCY) == 3 and PORTAL_CURRENCY.isascii() and PORTAL_CURRENCY.isupper()):
     env.problem(f"PORTAL_CURRENCY={PORTAL_CURRENCY!r} is not a three-letter code such as EUR")
+# Calls to the outside (webhooks): https to public addresses, unless the operator opens more (docs/webhooks.md).
+PORTAL_OUTBOUND_HTTP = env.flag("PORTAL_OUTBOUND_HTTP")
+PORTAL_OUTBOUND_PORTS = env.ports("PORTAL_OUTBOUND_PORTS", "443,8443")
+PORTAL_OUTBOUND_ALLOW: tuple[Opening, ...] = ()  # internal networks with one port each: 10.1.0.0/16:9000
+try:
+    PORTAL_OUTBOUND_ALLOW = parse_openings(env.text("PORTAL_OUTBOUND_ALLOW", ""))
+except ValueError as error:
+    env.problem(f"PORTAL_OUTBOUND_ALLOW: {error}")
 PORTAL_WORKERS = env.number("PORTAL_WORKERS", 2, low=1, high=64)  # embedded worker processes
 
 # --- Time and language
