@@ -58,7 +58,7 @@ def canary(tls: ssl.SSLContext | None = None) -> Iterator[Canary]:
             self.end_headers()
             self.wfile.write(text)
 
-        do_GET = do_POST = do_DELETE = _answer
+        do_GET = do_POST = do_DELETE = _answer  # noqa: N815 (names of the library)
 
         def log_message(self, *_: object) -> None:
             pass

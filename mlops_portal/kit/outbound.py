@@ -23,7 +23,7 @@ from urllib3.util.ssl_match_hostname import CertificateError
 from mlops_portal.kit import addresses
 from mlops_portal.kit.addresses import Address, AddressRefused, Opening, Place
 
-__all__ = ["Answer", "AddressRefused", "NoAnswer", "Resolver", "check", "request"]
+__all__ = ["AddressRefused", "Answer", "NoAnswer", "Resolver", "check", "request"]
 
 Resolver = Callable[[str, int], Sequence[str]]
 

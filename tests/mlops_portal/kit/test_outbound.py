@@ -165,9 +165,8 @@ def test_a_head_that_is_none_is_no_answer(settings, text):
 
 
 def test_closed_and_silent_ports_read_alike(settings):
-    with raw(lambda connection: time.sleep(0.6)) as port:
-        with pytest.raises(NoAnswer) as silent:
-            outbound.request("GET", open_port(settings, port), total_s=0.3)
+    with raw(lambda connection: time.sleep(0.6)) as port, pytest.raises(NoAnswer) as silent:
+        outbound.request("GET", open_port(settings, port), total_s=0.3)
     with pytest.raises(NoAnswer) as closed:
         outbound.request("GET", open_port(settings, port))
     with pytest.raises(NoAnswer) as nowhere:
@@ -190,9 +189,9 @@ def test_the_certificate_has_to_be_that_of_the_name(tmp_path, settings, monkeypa
         right, wrong = (told.url(host=f"{name}.example.org", scheme="https") for name in ("hooks", "other"))
 
         assert outbound.request("GET", right, resolver=loopback).status == 200
-        with pytest.raises(NoAnswer, match="not valid for other.example.org"):
+        with pytest.raises(NoAnswer, match=r"not valid for other\.example\.org"):
             outbound.request("GET", wrong, resolver=loopback)
-        with pytest.raises(NoAnswer, match="not valid for 127.0.0.1"):
+        with pytest.raises(NoAnswer, match=r"not valid for 127\.0\.0\.1"):
             outbound.request("GET", told.url(scheme="https"))
 
         assert [taken.headers["host"] for taken in told.taken] == [f"hooks.example.org:{told.port}"]
