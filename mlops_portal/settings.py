@@ -159,6 +159,7 @@ SWEEPS = [
     "monitoring.arrivals.sweep",
     "monitoring.alerts.sweep",
     "registry.outbox.sweep",
+    "registry.rates.sweep",
     "registry.sessions.sweep",
 ]
 CHUNK_STEPS: list[str] = []
