@@ -163,8 +163,12 @@ SWEEPS = [
     "registry.sessions.sweep",
 ]
 CHUNK_STEPS: list[str] = []
-OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send"}
-OUTBOX_DESTINATIONS = ["monitoring.notify.routes.destinations"]
+OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send", "webhook": "registry.webhooks.send"}
+OUTBOX_DESTINATIONS = [
+    "registry.webhooks.destinations",
+    "monitoring.notify.routes.destinations",
+    "monitoring.notify.channels.destinations",
+]
 
 # --- Users, sessions, cookies
 AUTH_USER_MODEL = "registry.User"
@@ -263,6 +267,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FeatureKind": "registry.models.Feature.Kind",
         "EndpointKind": "registry.models.Endpoint.Kind",
+        "ChangeKind": "registry.models.ChangeEvent.Kind",
+        "ChangeSeverity": "registry.models.ChangeEvent.Severity",
+        "WebhookStatus": "registry.models.Webhook.Status",
+        "WebhookFormat": "registry.models.Webhook.Format",
+        "MessageState": "registry.models.OutboxMessage.State",
         "TrafficKind": "monitoring.models.ingest_batch.Kind",
     },
 }

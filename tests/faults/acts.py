@@ -144,9 +144,7 @@ def publish(count: int) -> None:
         outbox.publish("test.letter", str(uuid4()), {}, team=Team.objects.get(slug="risk"), now=clock.now())
 
 
-def destinations(
-    type: str, subject: str, data: Mapping[str, Any], team: Team, now: datetime
-) -> Iterator[Destination]:
+def destinations(type: str, subject: str, data: Mapping[str, Any], team: Team, now: datetime) -> Iterator[Destination]:
     """One letter per message of the harness; those of alerts go their own way."""
     if type == "test.letter":
         body = json.dumps({"subject": subject, "text": "text", "html": "<p>html</p>"}).encode()
