@@ -1,7 +1,7 @@
 """Routes of change events."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from django.db.models import QuerySet
@@ -17,8 +17,7 @@ from mlops_portal.kit.api import Cursor, StrictParser, only_parameters
 from mlops_portal.kit.body import Moment
 from mlops_portal.kit.errors import Invalid, Malformed
 from registry import upstream
-from registry.actors import KeyPrincipal
-from registry.api.base import caller, page
+from registry.api.base import caller, page, team_of
 from registry.api.documents_changes import ChangeBody, ChangeEventDetail, ChangeEventDocument
 from registry.models import ChangeEvent, Endpoint, RegisteredModel, Source, Team
 from registry.permissions import Permission, require, require_somewhere, require_view
@@ -73,11 +72,11 @@ class ChangeEventList(APIView):
         """Report a change."""
         require_somewhere(caller(request), Permission.CHANGE_EVENT_REPORT)
         only_parameters(request._request, ())
-        given = upstream.from_cloudevent(request.headers, request.data) or request.data
+        given = upstream.from_cloudevent(request.headers, cast("dict[str, Any]", request.data)) or request.data
         read = ChangeBody(data=given)
         read.is_valid(raise_exception=True)
         values = dict(read.validated_data)
-        team = _team(request, values.pop("team", ""))
+        team = team_of(request, values.pop("team", ""))
         require(caller(request), Permission.CHANGE_EVENT_REPORT, team)
         now = clock.now()
         values.setdefault("started_at", now)
@@ -102,19 +101,6 @@ class ChangeEventOne(APIView):
 def _visible(request: Request) -> QuerySet[ChangeEvent]:
     rows = ChangeEvent.objects.visible_to(caller(request))
     return rows.select_related("team", "source", "model", "endpoint__model")
-
-
-def _team(request: Request, slug: str) -> Team:
-    who = caller(request)
-    teams = Team.objects.visible_to(who)
-    if isinstance(who, KeyPrincipal) and not slug:
-        return get_object_or_404(teams, pk=who.team_id)
-    if not slug and teams.count() == 1:
-        return teams.get()
-    team = teams.filter(slug=slug).first()
-    if team is None:
-        raise Invalid(f"The team {slug[:64]!r} does not exist; name one of yours.", field="team")
-    return team
 
 
 def _change(team: Team, values: Mapping[str, Any]) -> Change:

@@ -1,4 +1,4 @@
-"""The JSON documents of webhooks and of the messages they get. No document holds a secret but the answer that made it."""
+"""The JSON documents of webhooks and their messages. A secret stands only in the answer to the request that made it."""
 
 from typing import Any
 

@@ -12,11 +12,9 @@ from rest_framework.response import Response
 from mlops_portal.kit import clock
 from mlops_portal.kit.api import Cursor
 from mlops_portal.kit.conditions import if_match, once, replayed, tagged
-from mlops_portal.kit.errors import Invalid
 from registry import webhooks
-from registry.actors import KeyPrincipal
 from registry.api import documents_webhooks as documents
-from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, page
+from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, page, team_of
 from registry.models import OutboxMessage, Team, Webhook
 from registry.permissions import Permission, require, require_somewhere
 
@@ -47,7 +45,7 @@ class WebhookList(InventoryView):
         require_somewhere(caller(request), Permission.WEBHOOK_MANAGE)
         intent = once(request)
         values = body(request, documents.WebhookBody)
-        team = _team(request, values.pop("team", ""))
+        team = team_of(request, values.pop("team", ""))
         require(caller(request), Permission.WEBHOOK_MANAGE, team)
         if row := intent.made(Webhook.objects.filter(team=team)):
             return replayed(_with_secret(row, ""))
@@ -144,17 +142,6 @@ class MessageReplay(InventoryView):
 def _teams(request: Request) -> list[Team]:
     who = caller(request)
     return [team for team in Team.objects.visible_to(who) if webhooks.may_manage(who, team)]
-
-
-def _team(request: Request, slug: str) -> Team:
-    who = caller(request)
-    teams = Team.objects.visible_to(who)
-    if isinstance(who, KeyPrincipal) and not slug:
-        return get_object_or_404(teams, pk=who.team_id)
-    team = teams.filter(slug=slug).first()
-    if team is None:
-        raise Invalid(f"The team {slug[:64]!r} does not exist; name one of yours.", field="team")
-    return team
 
 
 def _webhook(request: Request, webhook_id: UUID) -> Webhook:

@@ -47,7 +47,8 @@ def _values(attributes: Mapping[str, Any], data: Any) -> dict[str, Any]:
         raise Invalid("The data has to be a JSON object.", field="data")
     values = {name: data[name] for name in OURS if name in data and not _is_of_cdevents(attributes, name)}
     values |= {"origin": attributes["source"], "event_id": attributes["id"]}
-    values.setdefault("kind", _kind(attributes["type"]))
+    if "kind" not in values:
+        values["kind"] = _kind(attributes["type"])
     values.setdefault("title", _title(attributes, data))
     if attributes.get("time"):
         values.setdefault("started_at", attributes["time"])
