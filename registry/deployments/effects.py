@@ -8,7 +8,8 @@ from registry.deployments.authority import Authority
 from registry.deployments.checking import CheckedPlan
 from registry.deployments.describing import summary
 from registry.deployments.plan import Plan
-from registry.models import ChangeEvent, Deployment, Endpoint, ModelVersion, RegisteredModel
+from registry.models import Deployment, Endpoint, ModelVersion, RegisteredModel
+from registry.upstream import note_deployment
 
 ACTIVATED = "deployment.activated"
 
@@ -27,7 +28,7 @@ def follow(
         _mirror(endpoint, primary, deployment, authority, at)
     if endpoint.environment.legacy_stage and primary is not None:
         inventory.mirror_stage(endpoint, primary, before.primary.version if before.primary else None, now=at)
-    _report(deployment, plan, authority, at)
+    note_deployment(deployment, f"{endpoint.slug} rev {deployment.revision}: {summary(plan)}", at=at)
     changes: dict[str, list[Any]] = {
         "revision": [deployment.base_revision, deployment.revision],
         "sha256": [former.sha256 if former else None, deployment.sha256],
@@ -48,25 +49,6 @@ def _mirror(
         inventory.end_alias(model, name, by=by, now=at)
     else:
         inventory.set_alias(model, name, primary, by=by, now=at, deployment=deployment)
-
-
-def _report(deployment: Deployment, plan: Plan, authority: Authority, at: datetime) -> None:
-    """The change event that stands on the time lines of the model."""
-    endpoint = deployment.endpoint
-    ChangeEvent.objects.create(
-        team=endpoint.model.team,
-        kind=ChangeEvent.Kind.DEPLOY,
-        title=f"{endpoint.slug} rev {deployment.revision}: {summary(plan)}"[:256],
-        origin="portal",
-        event_id=f"deployment:{deployment.pk}",
-        model=endpoint.model,
-        endpoint=endpoint,
-        started_at=at,
-        actor=authority.label[:128],
-        payload={"revision": deployment.revision, "sha256": deployment.sha256},
-        created_at=at,
-        created_by=authority.label,
-    )
 
 
 def _shares(plan: Plan) -> dict[str, str]:
