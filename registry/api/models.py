@@ -13,9 +13,8 @@ from mlops_portal.kit.api import Cursor
 from mlops_portal.kit.conditions import Once, if_match, if_match_given, once, replayed, tagged
 from mlops_portal.kit.errors import Fault, Invalid
 from registry import inventory, listing
-from registry.actors import KeyPrincipal
 from registry.api import documents
-from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page
+from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page, team_of
 from registry.models import Feature, RegisteredModel, Team, User
 from registry.permissions import Permission, require_somewhere
 
@@ -47,7 +46,7 @@ class ModelList(InventoryView):
         require_somewhere(caller(request), Permission.INVENTORY_EDIT)
         intent = once(request)
         values = body(request, documents.ModelBody)
-        team = _team(request, values.pop("team", ""))
+        team = team_of(request, values.pop("team", ""))
         if row := intent.made(RegisteredModel.objects.live().filter(team=team)):
             return replayed(_shown(row, 201))
         return _shown(_register(request, team, values, intent), 201)
@@ -114,16 +113,6 @@ class FeatureList(InventoryView):
         base, drafts = if_match_given(request), documents.drafts(body(request, documents.FeaturesBody)["features"])
         rows = inventory.set_features(model, drafts, base=base, by=caller(request), now=clock.now())
         return tagged(Response(documents.features(rows)), model.lock_version)
-
-
-def _team(request: Request, slug: str) -> Team:
-    actor = caller(request)
-    if not slug and isinstance(actor, KeyPrincipal):
-        return Team.objects.get(pk=actor.team_id)
-    team = Team.objects.visible_to(actor).filter(slug=slug).first()
-    if team is None:
-        raise Invalid(f"The team {slug[:64]!r} does not exist." if slug else "Name the team.", field="team")
-    return team
 
 
 def _register(request: Request, team: Team, values: dict[str, Any], intent: Once) -> RegisteredModel:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.api import endpoints, models, teams, trail, versions
+from registry.api import changes, endpoints, models, revisions, serving, teams, trail, versions, webhooks
 
 app_name = "registry-api"
 
@@ -22,4 +22,15 @@ urlpatterns = [
     ),
     path("endpoints", endpoints.EndpointList.as_view(), name="endpoint-list"),
     path("endpoints/<str:slug>", endpoints.EndpointDetail.as_view(), name="endpoint-detail"),
+    path("endpoints/<str:slug>/revisions", revisions.RevisionList.as_view(), name="revision-list"),
+    path("endpoints/<str:slug>/revisions/<int:revision>", revisions.RevisionDetail.as_view(), name="revision-detail"),
+    path("serving/<str:slug>", serving.serving, name="serving"),
+    path("change-events", changes.ChangeEventList.as_view(), name="change-event-list"),
+    path("change-events/<uuid:event_id>", changes.ChangeEventOne.as_view(), name="change-event-detail"),
+    path("webhooks", webhooks.WebhookList.as_view(), name="webhook-list"),
+    path("webhooks/<uuid:webhook_id>", webhooks.WebhookDetail.as_view(), name="webhook-detail"),
+    path("webhooks/<uuid:webhook_id>/test", webhooks.WebhookTrial.as_view(), name="webhook-test"),
+    path("webhooks/<uuid:webhook_id>/rotate", webhooks.WebhookSecret.as_view(), name="webhook-rotate"),
+    path("messages", webhooks.MessageList.as_view(), name="message-list"),
+    path("messages/<uuid:message_id>/replay", webhooks.MessageReplay.as_view(), name="message-replay"),
 ]
