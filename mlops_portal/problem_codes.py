@@ -28,6 +28,7 @@ CODES: dict[str, Entry] = {
     "method_not_allowed": Entry(405, "The route has no such method.", "The `Allow` header lists those it has."),
     "conflict": Entry(409, "The state does not allow the step.", "Read it again and decide anew."),
     "name_taken": Entry(409, "The name is taken in this installation.", "Choose another one."),
+    "source_in_use": Entry(409, "Models or other sources still read from the source.", "Give them another source first."),
     "schema_frozen": Entry(409, "The version has received traffic, so its features no longer change.", "Register a new version."),
     "idempotency_in_progress": Entry(409, "The first request with this key is still running.", "Repeat in a second."),
     "reference_in_use": Entry(409, "The reference is the primary one, or a run needs it.", "Make another reference primary first."),

@@ -1,7 +1,14 @@
-"""What exists: models, their versions, features and endpoints. The only writer of these rows."""
+"""What exists: models, their versions, features, sources, endpoints and consumers. The only writer of these rows."""
 
+from registry.inventory.consumers import create_consumer, edit_consumer, retire_consumer
 from registry.inventory.endpoints import create_endpoint, edit_endpoint, retire_endpoint
-from registry.inventory.features import FeatureDraft, default_privacy, set_features, set_version_features
+from registry.inventory.features import (
+    FeatureDraft,
+    default_privacy,
+    drafts_of,
+    set_features,
+    set_version_features,
+)
 from registry.inventory.registration import (
     delete_model,
     edit_model,
@@ -12,16 +19,22 @@ from registry.inventory.registration import (
     retire_model,
     suggest_slug,
 )
+from registry.inventory.sources import create_source, edit_source, retire_source
 from registry.inventory.versions import block_version, edit_version, freeze_schema, register_version, unblock_version
 
 __all__ = [
     "FeatureDraft",
     "block_version",
+    "create_consumer",
     "create_endpoint",
+    "create_source",
     "default_privacy",
     "delete_model",
+    "drafts_of",
+    "edit_consumer",
     "edit_endpoint",
     "edit_model",
+    "edit_source",
     "edit_version",
     "freeze_schema",
     "go_live",
@@ -29,8 +42,10 @@ __all__ = [
     "may_remove",
     "register_model",
     "register_version",
+    "retire_consumer",
     "retire_endpoint",
     "retire_model",
+    "retire_source",
     "set_features",
     "set_version_features",
     "suggest_slug",

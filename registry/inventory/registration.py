@@ -69,7 +69,7 @@ def register_model(
         checked.choice("task", task, RegisteredModel.Task.values)
         fields["output"] = check_output(checked, task, output)
         chosen = _check_slug(checked, slug) if slug else suggest_slug(fields["name"])
-    drafts = check_drafts(features)
+    drafts = check_drafts(features, team)
     model = RegisteredModel(
         team=team,
         slug=chosen,
