@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.api import endpoints, models, teams, versions
+from registry.api import endpoints, models, revisions, serving, teams, versions
 
 app_name = "registry-api"
 
@@ -20,4 +20,7 @@ urlpatterns = [
     ),
     path("endpoints", endpoints.EndpointList.as_view(), name="endpoint-list"),
     path("endpoints/<str:slug>", endpoints.EndpointDetail.as_view(), name="endpoint-detail"),
+    path("endpoints/<str:slug>/revisions", revisions.RevisionList.as_view(), name="revision-list"),
+    path("endpoints/<str:slug>/revisions/<int:revision>", revisions.RevisionDetail.as_view(), name="revision-detail"),
+    path("serving/<str:slug>", serving.serving, name="serving"),
 ]
