@@ -5,8 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from mlops_portal.kit.body import Real, StrictSerializer, Text, Truth, Whole, Word
+from mlops_portal.kit.errors import Fault, Invalid
 from registry.inventory import FeatureDraft
-from registry.models import Endpoint, Feature, RegisteredModel
+from registry.models import Endpoint, Feature, RegisteredModel, Source, Team
 
 
 class TeamDocument(serializers.Serializer[Any]):
@@ -33,6 +34,8 @@ class FeatureDocument(serializers.Serializer[Any]):
     importance = serializers.FloatField(allow_null=True)
     abs_tolerance = serializers.FloatField()
     rel_tolerance = serializers.FloatField()
+    source = serializers.CharField(source="source.slug", default=None, allow_null=True)  # type: ignore[assignment]
+    source_field = serializers.CharField()
     description = serializers.CharField()
 
 
@@ -52,6 +55,10 @@ class FeatureBody(StrictSerializer):
     importance = Real(required=False, allow_null=True)
     abs_tolerance = Real(required=False)
     rel_tolerance = Real(required=False)
+    source = Text(  # type: ignore[assignment]
+        required=False, allow_null=True, help_text="Slug of a source of the model's team."
+    )
+    source_field = Text(required=False, help_text="What the source calls it.")
     description = Text(required=False)
 
 
@@ -236,9 +243,23 @@ class EndpointBody(EndpointPatch):
     environment = Text()
 
 
-def drafts(values: list[dict[str, Any]]) -> list[FeatureDraft]:
-    """The feature drafts of a checked body."""
-    return [FeatureDraft(**(value | {"categories": tuple(value.get("categories", ()))})) for value in values]
+def drafts(values: list[dict[str, Any]], team: Team) -> list[FeatureDraft]:
+    """The feature drafts of a checked body, or Invalid naming every source that the team does not have."""
+    slugs = {value["source"] for value in values if value.get("source") is not None}
+    known = {source.slug: source for source in Source.objects.filter(team=team, slug__in=slugs)}
+    faults = [
+        Fault("invalid", f"{team.name} has no source {value['source'][:64]!r}.", f"/features/{i}/source")
+        for i, value in enumerate(values)
+        if value.get("source") not in {None, *known}
+    ]
+    if faults:
+        raise Invalid(faults[0].detail, faults=faults)
+    return [
+        FeatureDraft(
+            **value | {"categories": tuple(value.get("categories", ())), "source": known.get(value.get("source") or "")}
+        )
+        for value in values
+    ]
 
 
 def features(rows: Any) -> dict[str, Any]:

@@ -100,7 +100,7 @@ class FeatureList(InventoryView):
     def get(self, request: Request, slug: str) -> Response:
         """The current list, which the next version will copy."""
         model = get_object_or_404(models_of(request), slug=slug)
-        rows = Feature.objects.current().filter(model=model)
+        rows = Feature.objects.current().filter(model=model).select_related("source")
         return tagged(Response(documents.features(rows)), model.lock_version)
 
     @extend_schema(
@@ -110,7 +110,8 @@ class FeatureList(InventoryView):
         """Replace the current list; versions keep the copies they have. `If-Match` may be sent."""
         model = get_object_or_404(models_of(request), slug=slug)
         may_write(request, model)
-        base, drafts = if_match_given(request), documents.drafts(body(request, documents.FeaturesBody)["features"])
+        base, given = if_match_given(request), body(request, documents.FeaturesBody)["features"]
+        drafts = documents.drafts(given, model.team)
         rows = inventory.set_features(model, drafts, base=base, by=caller(request), now=clock.now())
         return tagged(Response(documents.features(rows)), model.lock_version)
 
@@ -118,7 +119,7 @@ class FeatureList(InventoryView):
 def _register(request: Request, team: Team, values: dict[str, Any], intent: Once) -> RegisteredModel:
     return inventory.register_model(
         team,
-        **_people_in(values | {"features": documents.drafts(values.get("features", []))}),
+        **_people_in(values | {"features": documents.drafts(values.get("features", []), team)}),
         client_key=intent.key,
         client_body_sha=intent.body_sha256,
         by=caller(request),

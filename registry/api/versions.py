@@ -1,6 +1,8 @@
 """Routes of versions."""
 
-from django.db.models import Prefetch
+from typing import Any
+
+from django.db.models import Prefetch, prefetch_related_objects
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import extend_schema
@@ -43,18 +45,18 @@ class VersionList(InventoryView):
         intent = once(request)
         values = body(request, documents.VersionBody)
         if row := intent.made(ModelVersion.objects.filter(model=model)):
-            return replayed(Response(documents.VersionDetail(row).data, status=201))
+            return replayed(_shown(row))
         features = values.pop("features", None)
         version = inventory.register_version(
             model,
-            features=None if features is None else documents.drafts(features),
+            features=None if features is None else documents.drafts(features, model.team),
             client_key=intent.key,
             client_body_sha=intent.body_sha256,
             by=caller(request),
             now=clock.now(),
             **values,
         )
-        return Response(documents.VersionDetail(version).data, status=201)
+        return _shown(version)
 
 
 class VersionDetail(InventoryView):
@@ -81,7 +83,7 @@ class VersionFeatureList(InventoryView):
         """Replace the list; once traffic has come only privacy (stricter), tolerances and descriptions change."""
         version = _version(request, slug, number)
         may_write(request, version.model)
-        drafts = documents.drafts(body(request, documents.FeaturesBody)["features"])
+        drafts = documents.drafts(body(request, documents.FeaturesBody)["features"], version.model.team)
         rows = inventory.set_version_features(version, drafts, by=caller(request), now=clock.now())
         return Response(documents.features(rows))
 
@@ -90,6 +92,14 @@ def _version(request: Request, slug: str, number: int) -> ModelVersion:
     if number > NUMBER_LIMIT:
         raise Http404
     model = get_object_or_404(models_of(request), slug=slug)
-    features = Prefetch("features", Feature.objects.order_by("position", "name"))
     versions = ModelVersion.objects.live().filter(model=model).select_related("model__team")
-    return get_object_or_404(versions.prefetch_related(features), number=number)
+    return get_object_or_404(versions.prefetch_related(_features()), number=number)
+
+
+def _features() -> "Prefetch[Any]":
+    return Prefetch("features", Feature.objects.select_related("source").order_by("position", "name"))
+
+
+def _shown(version: ModelVersion) -> Response:
+    prefetch_related_objects([version], _features())
+    return Response(documents.VersionDetail(version).data, status=201)

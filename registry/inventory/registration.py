@@ -76,7 +76,7 @@ def register_model(
         fields["output"] = check_output(checked, task, output)
         check_tags(checked, tags or {})
         chosen = _check_slug(checked, slug) if slug else suggest_slug(fields["name"])
-    drafts = check_drafts(features)
+    drafts = check_drafts(features, team)
     model = RegisteredModel(
         team=team,
         slug=chosen,

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0006_stages_of_environments")]
+    dependencies = [("registry", "0050_task_may_come_later")]
     operations = [
         migrations.AddIndex(
             model_name="registeredmodel",

@@ -13,8 +13,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from django.conf import settings
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as PropertyCase
