@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils.dateparse import parse_date, parse_datetime
 
 from mlops_portal.kit.errors import Malformed
 from registry.actors import KeyPrincipal
+from registry.history import moment
 from registry.models import AuditEntry, Membership, RegisteredModel, Team, User
 from registry.permissions import Permission, granted, require_somewhere
 from registry.permissions.table import member_standings
@@ -65,20 +65,6 @@ def answer(question: TrailQuestion, viewer: User | KeyPrincipal) -> QuerySet[Aud
     for name, value in question.wanted.items():
         entries = entries.filter(_FILTERS[name](value))
     return entries
-
-
-def moment(name: str, value: str) -> datetime:
-    """A time, or the beginning of a day, in UTC. Raises Malformed if it is neither."""
-    try:
-        found = parse_datetime(value.replace(" ", "+"))
-        on = parse_date(value) if len(value) <= 10 else None
-    except ValueError:
-        found = on = None
-    if on is not None:
-        return datetime(on.year, on.month, on.day, tzinfo=UTC)
-    if found is None or found.tzinfo is None:
-        raise _malformed(name, value, "is no day (2026-11-20) and no time with an offset (2026-11-20T09:31:07Z)")
-    return found.astimezone(UTC)
 
 
 def _teams(viewer: User) -> list[Any]:

@@ -112,6 +112,26 @@ class ModelDocument(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
+class ServedDocument(serializers.Serializer[Any]):
+    """What one endpoint serves; null where it was not activated."""
+
+    endpoint = serializers.CharField(source="endpoint.slug")
+    environment = serializers.CharField(source="endpoint.environment_id")
+    revision = serializers.IntegerField(source="deployment.revision", default=None, allow_null=True)
+    strategy = serializers.CharField(source="deployment.strategy", default=None, allow_null=True)
+    since = serializers.DateTimeField(source="deployment.created_at", default=None, allow_null=True)
+    versions = serializers.ListField(child=serializers.IntegerField(), default=[])
+
+
+class ModelDetailDocument(ModelDocument):
+    """A registered model with its tags, and with aliases and served revisions of now or of the moment `as_of`."""
+
+    as_of = serializers.DateTimeField(allow_null=True)
+    tags = serializers.DictField(child=serializers.CharField())
+    aliases = serializers.DictField(child=serializers.IntegerField())
+    serving = ServedDocument(many=True)
+
+
 class ReadinessItemDocument(serializers.Serializer[Any]):
     """One question of readiness with its answer; `fix` names the page that closes the gap."""
 

@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from registry.api import changes, endpoints, models, revisions, serving, teams, trail, versions, webhooks
+from registry.api import (
+    changes,
+    consumers,
+    endpoints,
+    keys,
+    labels,
+    models,
+    revisions,
+    serving,
+    sources,
+    teams,
+    trail,
+    versions,
+    webhooks,
+)
 
 app_name = "registry-api"
 
@@ -20,6 +34,19 @@ urlpatterns = [
         versions.VersionFeatureList.as_view(),
         name="version-feature-list",
     ),
+    path("models/<str:slug>/aliases", labels.AliasList.as_view(), name="alias-list"),
+    path("models/<str:slug>/aliases/<str:name>", labels.AliasDetail.as_view(), name="alias-detail"),
+    path("models/<str:slug>/tags", labels.ModelTags.as_view(), name="model-tag-list"),
+    path("models/<str:slug>/tags/<path:key>", labels.ModelTag.as_view(), name="model-tag"),
+    path("models/<str:slug>/versions/<int:number>/tags", labels.VersionTags.as_view(), name="version-tag-list"),
+    path("models/<str:slug>/versions/<int:number>/tags/<path:key>", labels.VersionTag.as_view(), name="version-tag"),
+    path("sources", sources.SourceList.as_view(), name="source-list"),
+    path("sources/<str:slug>", sources.SourceDetail.as_view(), name="source-detail"),
+    path("consumers", consumers.ConsumerList.as_view(), name="consumer-list"),
+    path("consumers/<uuid:consumer_id>", consumers.ConsumerDetail.as_view(), name="consumer-detail"),
+    path("keys", keys.KeyList.as_view(), name="key-list"),
+    path("keys/<str:key_id>/rotate", keys.KeyRotation.as_view(), name="key-rotate"),
+    path("keys/<str:key_id>/revoke", keys.KeyRevocation.as_view(), name="key-revoke"),
     path("endpoints", endpoints.EndpointList.as_view(), name="endpoint-list"),
     path("endpoints/<str:slug>", endpoints.EndpointDetail.as_view(), name="endpoint-detail"),
     path("endpoints/<str:slug>/revisions", revisions.RevisionList.as_view(), name="revision-list"),
