@@ -20,7 +20,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 _log = logging.getLogger("portal.request")
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 API = "/api/"
-_TRAFFIC = re.compile(r"/api/v1/models/[^/]+/(?:predictions|outcomes)")
+_TRAFFIC = re.compile(r"/api/v1/(?:models/[^/]+/(?:predictions|outcomes)|serving/[^/]+)")
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -90,8 +90,8 @@ class ApiBoundary:
 
 
 class TrafficWay:
-    """The short way of predictions and outcomes: they carry a key, so sessions, CSRF, messages and htmx do not concern
-    them, and what these cost would be half of the work that a single record is."""
+    """The short way of predictions, outcomes and polls of the serving layer: they carry a key, so sessions, CSRF,
+    messages and htmx do not concern them, and what these cost would be half of the work that a single record is."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -102,7 +102,8 @@ class TrafficWay:
             return self.get_response(request)
         response = self._boundary(request)
         response.headers.setdefault("Content-Security-Policy", _NO_PAGE)
-        response.headers["Content-Length"] = str(len(response.content))
+        if response.status_code != 304:
+            response.headers["Content-Length"] = str(len(response.content))
         return response
 
     def _view(self, request: HttpRequest) -> HttpResponse:

@@ -97,7 +97,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "mlops_portal.middleware.RequestLog",  # outermost: gives every request its id and its one log line
     "django.middleware.security.SecurityMiddleware",
-    "mlops_portal.middleware.TrafficWay",  # predictions and outcomes skip all that follows
+    "mlops_portal.middleware.TrafficWay",  # predictions, outcomes and polls skip all that follows
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "mlops_portal.middleware.ApiBoundary",  # /api answers problem+json, whatever happens below
@@ -163,6 +163,8 @@ SWEEPS = [
     "registry.sessions.sweep",
 ]
 CHUNK_STEPS: list[str] = []
+# Jobs that turn a refused activation into a proposal; only kinds with a handler may stand here.
+INTENT_JOBS: list[str] = []
 OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send", "webhook": "registry.webhooks.send"}
 OUTBOX_DESTINATIONS = [
     "registry.webhooks.destinations",
@@ -299,6 +301,11 @@ try:
 except ValueError as error:
     env.problem(f"PORTAL_OUTBOUND_ALLOW: {error}")
 PORTAL_WORKERS = env.number("PORTAL_WORKERS", 2, low=1, high=64)  # embedded worker processes
+# Schemes of URIs that a version's artefact may lie at; the portal opens none of them.
+PORTAL_SOURCE_SCHEMES = [name.lower() for name in env.names("PORTAL_SOURCE_SCHEMES")] or [
+    *("s3", "gs", "abfss", "wasbs", "hdfs", "dbfs", "http", "https", "models", "runs", "mlflow-artifacts"),
+    *("ftp", "sftp", "file"),
+]
 
 # --- Time and language
 USE_TZ = True

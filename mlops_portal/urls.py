@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("registry.account_urls")),
     path("", include("registry.urls")),
     path("", include("monitoring.urls")),
+    path("", include("review.urls")),
     path("", include("mlops_portal.operations_urls")),
     path("api/schema/", problems.schema, name="api-schema"),
     path("api/docs/", problems.docs, name="api-docs"),

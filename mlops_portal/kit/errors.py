@@ -1,6 +1,6 @@
 """Facts that stop a domain verb. Middleware and the API turn them into answers; no view picks a status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,6 +43,10 @@ class DomainError(Exception):
         self.faults = tuple(faults)
         self.faults_total = len(self.faults) if faults_total is None else faults_total
         self.retry_after_s = retry_after_s
+
+    def members(self) -> Mapping[str, object]:
+        """What the problem document says beyond the common members, for programs that go on from it."""
+        return {}
 
 
 class Malformed(DomainError):

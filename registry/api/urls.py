@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.api import changes, endpoints, models, teams, versions, webhooks
+from registry.api import changes, endpoints, models, revisions, serving, teams, versions, webhooks
 
 app_name = "registry-api"
 
@@ -20,6 +20,9 @@ urlpatterns = [
     ),
     path("endpoints", endpoints.EndpointList.as_view(), name="endpoint-list"),
     path("endpoints/<str:slug>", endpoints.EndpointDetail.as_view(), name="endpoint-detail"),
+    path("endpoints/<str:slug>/revisions", revisions.RevisionList.as_view(), name="revision-list"),
+    path("endpoints/<str:slug>/revisions/<int:revision>", revisions.RevisionDetail.as_view(), name="revision-detail"),
+    path("serving/<str:slug>", serving.serving, name="serving"),
     path("change-events", changes.ChangeEventList.as_view(), name="change-event-list"),
     path("change-events/<uuid:event_id>", changes.ChangeEventOne.as_view(), name="change-event-detail"),
     path("webhooks", webhooks.WebhookList.as_view(), name="webhook-list"),

@@ -106,7 +106,7 @@ class ModelForm(forms.Form):
         if model is None:
             self.fields["team"].queryset = Team.objects.filter(pk__in=[team.pk for team in teams])  # type: ignore[attr-defined]
             return
-        for fixed in ("team", "slug", "task"):
+        for fixed in ("team", "slug", *(("task",) if model.task else ())):
             del self.fields[fixed]
 
     def sections(self) -> list[tuple[str, list[forms.BoundField]]]:
@@ -133,7 +133,7 @@ class ModelForm(forms.Form):
     def _output(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Only what the person said or had before; the rest is as usual for the task."""
         said = {key: value for key, value in given.items() if value not in ("", [], None)}
-        if self._model is None:
+        if self._model is None or not self._model.task:
             return said
         cleared: dict[str, Any] = {"classes": [], "positive": "", "range": None, "unit": None}
         return {**self._model.output, **cleared, **said}

@@ -56,7 +56,8 @@ class RegisteredModel(models.Model):
     risk = models.CharField(max_length=16, choices=Risk, default=Risk.UNRATED)
     risk_reason = models.TextField(blank=True, default="")
     review_due_on = models.DateField(null=True)
-    task = models.CharField(max_length=16, choices=Task)
+    # Empty: registered by a client that says no task, such as MLflow's. It may be said once; traffic needs it.
+    task = models.CharField(max_length=16, blank=True, default="", choices=[("", "Task not said yet"), *Task.choices])
     # What the model answers: score, classes, positive, range, unit (registry/inventory/output.py).
     output = models.JSONField(default=dict)
     next_version = models.PositiveIntegerField(default=1)

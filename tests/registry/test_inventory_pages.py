@@ -188,7 +188,7 @@ def test_a_model_is_registered_by_form(as_alice, team):
 @pytest.mark.parametrize(
     ("change", "field", "says"),
     [
-        ({"name": "a/b"}, "name", "leave them out"),
+        ({"name": "a/b"}, "name", "Names cannot contain"),
         ({"slug": "Bad"}, "slug", "Small letters"),
         ({"classes": "one"}, "classes", "two classes, not 1"),
         ({"positive": "maybe"}, "positive", "none of the classes"),
