@@ -89,4 +89,6 @@ def _require_not_leaving(version: ModelVersion, stage: str) -> None:
 
 def _live(model: RegisteredModel) -> EndpointQuerySet:
     """Endpoints whose present revision has arms; one that never served, or is off, governs nothing."""
-    return Endpoint.objects.active().serving().filter(model=model).select_related("model__team", "environment", "pointer")
+    return (
+        Endpoint.objects.active().serving().filter(model=model).select_related("model__team", "environment", "pointer")
+    )

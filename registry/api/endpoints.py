@@ -76,7 +76,9 @@ class EndpointDetail(InventoryView):
 
     @extend_schema(
         operation_id="endpoints_read",
-        parameters=[OpenApiParameter("as_of", OpenApiTypes.DATETIME, description="A moment; the present one if absent.")],
+        parameters=[
+            OpenApiParameter("as_of", OpenApiTypes.DATETIME, description="A moment; the present one if absent.")
+        ],
         responses=EndpointDetailDocument,
     )
     def get(self, request: Request, slug: str) -> Response:

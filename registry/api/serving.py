@@ -50,13 +50,15 @@ class _Row(NamedTuple):
 
 
 _POINTER = Prepared(
-    lambda instance, slug: ServingPointer.objects.annotate(
-        mine=FilteredRelation(
-            "endpoint__acknowledgements", condition=Q(endpoint__acknowledgements__instance=instance)
+    lambda instance, slug: (
+        ServingPointer.objects.annotate(
+            mine=FilteredRelation(
+                "endpoint__acknowledgements", condition=Q(endpoint__acknowledgements__instance=instance)
+            )
         )
-    )
-    .filter(endpoint__slug=slug, endpoint__retired_at=None, endpoint__model__deleted_at=None)
-    .values_list(*_Row._fields),
+        .filter(endpoint__slug=slug, endpoint__retired_at=None, endpoint__model__deleted_at=None)
+        .values_list(*_Row._fields)
+    ),
     parameters=["instance", "slug"],
 )
 
@@ -114,7 +116,9 @@ def _acknowledgement(request: HttpRequest) -> tuple[str, int | None, str]:
     if not _INSTANCE.match(instance):
         raise Malformed("X-Instance names the instance in 1 to 128 visible ASCII characters.")
     if not (applied.isascii() and applied.isdecimal() and len(applied) < 10):
-        raise Malformed(f"X-Applied-Revision: {applied[:64]!r} is not the number of a revision; before the first it is 0.")
+        raise Malformed(
+            f"X-Applied-Revision: {applied[:64]!r} is not the number of a revision; before the first it is 0."
+        )
     if mode not in Acknowledgement.Mode.values:
         raise Malformed(f"X-Mode: {mode[:64]!r} is none of {', '.join(Acknowledgement.Mode.values)}.")
     return instance, int(applied), mode

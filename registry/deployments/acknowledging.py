@@ -28,9 +28,7 @@ def acknowledge(
     if last is None:
         gone = Acknowledgement.objects.filter(endpoint=endpoint_id, last_seen_at__lt=now - FORGOTTEN_AFTER)
         gone.delete()
-    row = Acknowledgement(
-        endpoint_id=endpoint_id, instance=instance, revision=revision, mode=mode, last_seen_at=now
-    )
+    row = Acknowledgement(endpoint_id=endpoint_id, instance=instance, revision=revision, mode=mode, last_seen_at=now)
     Acknowledgement.objects.bulk_create(
         [row],
         update_conflicts=True,

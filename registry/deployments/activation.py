@@ -42,9 +42,7 @@ def activate(
     if pointer.revision != base:
         raise base_moved(endpoint, base)
     if authority.needs_approval(endpoint):
-        raise require_approval(
-            endpoint, checked.plan, kind=kind, base=base, by=authority.actor, now=now, what=what
-        )
+        raise require_approval(endpoint, checked.plan, kind=kind, base=base, by=authority.actor, now=now, what=what)
     _require_approved(authority, checked.plan)
     with transaction.atomic():
         deployment = _serve(endpoint, checked, pointer, authority, max(now, pointer.moved_at))

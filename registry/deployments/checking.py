@@ -115,9 +115,7 @@ def _check_roles(checked: Checked, arms: tuple[Arm, ...]) -> None:
             checked.refuse("arms", f"There are {has[role]} {role} arms; a plan has at most one.")
 
 
-def _check_version(
-    checked: Checked, field: str, number: int, version: ModelVersion | None, endpoint: Endpoint
-) -> None:
+def _check_version(checked: Checked, field: str, number: int, version: ModelVersion | None, endpoint: Endpoint) -> None:
     """The version exists, belongs to the model, and may serve."""
     slug = endpoint.model.slug
     if version is None:

@@ -50,9 +50,7 @@ def _mirror(
         inventory.set_alias(model, name, primary, by=by, now=at, deployment=deployment)
 
 
-def _move_stages(
-    endpoint: Endpoint, primary: ModelVersion, before: Plan, authority: Authority, at: datetime
-) -> None:
+def _move_stages(endpoint: Endpoint, primary: ModelVersion, before: Plan, authority: Authority, at: datetime) -> None:
     """The new primary gets the stage of its environment, the former one Archived, for clients that read stages."""
     stage, by = endpoint.environment.legacy_stage, authority.actor
     if primary.stage != stage:

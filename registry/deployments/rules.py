@@ -190,7 +190,8 @@ def _where(checked: Checked, field: str, where: Any, known: Mapping[str, Sequenc
         if name not in known:
             able = ", ".join(sorted(known)) or "none"
             checked.refuse(
-                f"{field}/{str(name)[:64]}", f"It is no segment feature of every version that answers; those are {able}."
+                f"{field}/{str(name)[:64]}",
+                f"It is no segment feature of every version that answers; those are {able}.",
             )
         elif not isinstance(values, list | tuple) or not 1 <= len(values) <= VALUES_LIMIT:
             checked.refuse(f"{field}/{name}", f"Give 1 to {VALUES_LIMIT} values in a list.")

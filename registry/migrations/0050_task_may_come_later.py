@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0006_stages_of_environments'),
+        ('registry', '0011_every_endpoint_has_a_pointer'),
     ]
 
     operations = [
