@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.views import endpoints, features, models, teams, trail, versions
+from registry.views import changes, endpoints, features, messages, models, teams, trail, versions, webhooks
 
 app_name = "registry"
 
@@ -39,4 +39,21 @@ urlpatterns = [
     path("teams/<str:slug>/keys/issue/", teams.key_issue, name="key-issue"),
     path("teams/<str:slug>/keys/<str:key_id>/rotate/", teams.key_rotate, name="key-rotate"),
     path("teams/<str:slug>/keys/<str:key_id>/revoke/", teams.key_revoke, name="key-revoke"),
+    path("teams/<str:slug>/webhooks/", webhooks.webhook_list, name="webhook-list"),
+    path("teams/<str:slug>/webhooks/new/", webhooks.webhook_create, name="webhook-create"),
+    path("teams/<str:slug>/messages/", messages.message_list, name="message-list"),
+    path("webhooks/<uuid:webhook_id>/", webhooks.webhook_detail, name="webhook-detail"),
+    path("webhooks/<uuid:webhook_id>/edit/", webhooks.webhook_edit, name="webhook-edit"),
+    path("webhooks/<uuid:webhook_id>/test/", webhooks.webhook_test, name="webhook-test"),
+    path("webhooks/<uuid:webhook_id>/rotate/", webhooks.webhook_rotate, name="webhook-rotate"),
+    path("webhooks/<uuid:webhook_id>/enable/", webhooks.webhook_enable, name="webhook-enable"),
+    path("webhooks/<uuid:webhook_id>/disable/", webhooks.webhook_disable, name="webhook-disable"),
+    path("webhooks/<uuid:webhook_id>/delete/", webhooks.webhook_delete, name="webhook-delete"),
+    path("messages/<uuid:message_id>/", messages.message_detail, name="message-detail"),
+    path("messages/<uuid:message_id>/replay/", messages.message_replay, name="message-replay"),
+    path("changes/", changes.change_list, name="change-list"),
+    path("changes/report/", changes.change_report, name="change-report"),
+    path("changes/<uuid:event_id>/", changes.change_detail, name="change-detail"),
+    path("models/<str:slug>/changes/", changes.model_changes, name="model-changes"),
+    path("sources/<str:slug>/changes/", changes.source_changes, name="source-changes"),
 ]

@@ -15,7 +15,9 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
-from registry.models import ApiKey, Scope, Team
+from registry import outbox, upstream, webhooks
+from registry.models import ApiKey, Scope, Source, Team
+from registry.upstream import Change
 from tests.factories import (
     NOON,
     api,
@@ -81,7 +83,25 @@ def known(team: Team, alice) -> dict[str, Any]:
         rejected=0,
         received_at=NOON,
     )
+    webhook, _ = webhooks.register(
+        team,
+        name="ops",
+        url="https://hooks.example.org/",
+        events=["version.*"],
+        resolver=lambda *_: ["93.184.216.34"],
+        by="setup",
+        now=NOON,
+    )
+    [message] = outbox.publish("version.registered", "v1", {}, team=team, now=NOON)
+    source = Source.objects.create(
+        slug="bureau", team=team, name="Bureau", kind="api", created_at=NOON, created_by="setup", updated_at=NOON
+    )
+    change = Change(kind="schema", title="Column renamed", started_at=NOON, source=source)
+    event, _ = upstream.report_change(team, change, by="setup", now=NOON)
     return {
+        "webhook_id": webhook.pk,
+        "message_id": message.pk,
+        "event_id": event.pk,
         "number": version.number,
         "run_id": run.pk,
         "alert_id": Alert.objects.get().pk,
@@ -94,7 +114,7 @@ def known(team: Team, alice) -> dict[str, Any]:
         "key_id": ApiKey.objects.get(label="sender").key_id,
         "code": "unknown_version",
         "token": "nonsense",
-        "slug": {"models": model.slug, "endpoints": endpoint.slug, "teams": team.slug},
+        "slug": {"models": model.slug, "endpoints": endpoint.slug, "teams": team.slug, "sources": source.slug},
     }
 
 

@@ -69,6 +69,7 @@ _PLAIN = {  # states that need no sign
     "replaced": "Replaced",
     "expired": "Expired",
     "sent": "Sent",
+    "disabled": "Disabled",
 }
 STATES: Mapping[str, Display] = {
     "running": Display("arc", "Running", "acc"),
@@ -85,6 +86,9 @@ STATES: Mapping[str, Display] = {
     "failed": Display("crossed-square", "Failed", "bad"),
     "damaged": Display("crossed-square", "Damaged", "bad"),
     "dead": Display("crossed-square", "Given up", "bad"),
+    "broken": Display("crossed-square", "Broken", "bad"),
+    "notable": Display("triangle", "Notable", "warn"),
+    "breaking": Display("diamond", "Breaking", "bad"),
     "blocked": Display("lock", "Blocked", "mute"),
     "info": Display("info", "Info", "acc"),
     "warning": Display("triangle", "Warning", "warn"),

@@ -17,11 +17,13 @@ from registry.actors import Actor, KeyPrincipal, actor_label
 from registry.inventory.features import FeatureDraft, check_drafts, write_list
 from registry.inventory.output import check_output
 from registry.inventory.tags import check_tags, write_tags
+from registry.inventory.telling import tell
 from registry.models import Endpoint, Membership, RegisteredModel, Team, User
 from registry.permissions import Permission, require, ruling
 from registry.rules import Checked
 
 NAME_LIMIT, SLUG_LIMIT = 256, 63
+SLUG_ATTEMPTS = 5
 DESCRIPTION_LIMIT = 100_000
 RESERVED_SLUGS = frozenset({"new", "filters"})  # addresses beside those of models
 EDITABLE = frozenset(
@@ -89,11 +91,12 @@ def register_model(
         updated_at=now,
         **fields,
     )
-    _save_or_taken(lambda: model.save(force_insert=True), model)
+    _insert(model, is_slug_given=bool(slug))
     write_list(model, None, drafts)
     write_tags(model, None, tags or {})
-    changes = {"slug": [None, chosen], "features": [None, len(drafts)]}
+    changes = {"slug": [None, model.slug], "features": [None, len(drafts)]}
     audit.record("model.registered", model, by=by, now=now, team=team, changes=changes)
+    tell("model.registered", model, now=now, tags=dict(tags or {}), description=model.description)
     return model
 
 
@@ -121,6 +124,8 @@ def edit_model(
     verb = "model.renamed" if changes.keys() == {"name"} else "model.changed"
     if changes:
         audit.record(verb, model, by=by, now=now, team=model.team, changes=changes)
+    if "name" in changes:
+        tell("model.renamed", model, now=now, before=changes["name"][0])
     return model
 
 
@@ -163,6 +168,7 @@ def retire_model(model: RegisteredModel, *, base: int, by: Actor, now: datetime)
     _move(model, base=base, now=now, lifecycle=RegisteredModel.Lifecycle.RETIRED)
     serving.require_unused(model)
     audit.record("model.retired", model, by=by, now=now, team=model.team)
+    tell("model.retired", model, now=now)
     return model
 
 
@@ -273,6 +279,19 @@ def _move(model: RegisteredModel, *, base: int | None, now: datetime, **fields: 
 
     _save_or_taken(write, model, fields.get("name"))
     model.refresh_from_db()
+
+
+def _insert(model: RegisteredModel, *, is_slug_given: bool) -> None:
+    """Insert; where the slug was ours to choose and somebody else just took it, under another one."""
+    for attempt in range(1, SLUG_ATTEMPTS + 1):
+        try:
+            _save_or_taken(lambda: model.save(force_insert=True), model)
+        except Conflict as taken:
+            if is_slug_given or taken.field != "slug" or attempt == SLUG_ATTEMPTS:
+                raise
+            model.slug = suggest_slug(model.name)
+        else:
+            return
 
 
 def _save_or_taken(write: Any, model: RegisteredModel, name: str | None = None) -> None:
