@@ -34,6 +34,6 @@ urlpatterns = [
     path("model-versions/get-download-uri", views.route(GET=views.version_download_uri), name="version-download"),
     path("model-versions/set-tag", views.route(POST=views.version_set_tag), name="version-tag"),
     path("model-versions/delete-tag", views.route(DELETE=views.version_delete_tag), name="version-untag"),
-    path("webhooks", include("registry.mlflow.webhook_urls")),
+    path("", include("registry.mlflow.webhook_urls")),
     path("<path:path>", views.nowhere, name="nowhere-detail"),
 ]

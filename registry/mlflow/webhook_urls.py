@@ -1,4 +1,4 @@
-"""Routes of webhooks below /api/2.0/mlflow/webhooks."""
+"""Routes of webhooks below /api/2.0/mlflow/."""
 
 from django.urls import path
 
@@ -6,11 +6,11 @@ from registry.mlflow import webhooks
 from registry.mlflow.views import route
 
 urlpatterns = [
-    path("", route(POST=webhooks.webhook_create, GET=webhooks.webhook_search), name="webhook-search"),
+    path("webhooks", route(POST=webhooks.webhook_create, GET=webhooks.webhook_search), name="webhook-search"),
     path(
-        "/<str:webhook_id>",
+        "webhooks/<str:webhook_id>",
         webhooks.one(GET=webhooks.webhook_get, PATCH=webhooks.webhook_update, DELETE=webhooks.webhook_delete),
         name="webhook-read",
     ),
-    path("/<str:webhook_id>/test", webhooks.one(POST=webhooks.webhook_test), name="webhook-test"),
+    path("webhooks/<str:webhook_id>/test", webhooks.one(POST=webhooks.webhook_test), name="webhook-test"),
 ]
