@@ -477,6 +477,21 @@ class TestSending:
 
         assert {message.state for message in messages} == {"sent"}
 
+    @pytest.mark.parametrize(("status", "waits"), [(429, True), (502, True), (504, True), (500, False)])
+    def test_an_overloaded_receiver_gets_one_message_at_a_time(self, team, receiver, at, status, waits):
+        register(team, url=receiver.url())
+        receiver.replies = [(status, {}, b"")]
+        deliver(publish(team)[0])
+        under_way, message = publish(team)[0], publish(team)[0]
+        OutboxMessage.objects.filter(pk=under_way.pk).update(state="sending", attempts=1)
+
+        at(NOON + timedelta(minutes=9))
+        deliver(message)
+        assert ((message.state, message.attempts) == ("pending", 0)) is waits
+
+        at(NOON + timedelta(minutes=12))
+        assert deliver(message).state == "sent"
+
     def test_an_address_that_has_turned_inside_is_refused_at_the_send(self, team, receiver, at, settings):
         register(team, url=receiver.url())
         settings.PORTAL_OUTBOUND_ALLOW = ()
