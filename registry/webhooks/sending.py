@@ -57,7 +57,7 @@ def headers_for(webhook: Webhook, message_id: UUID, body: bytes, now: datetime) 
     sent_as = message_id.hex if is_mlflow else f"msg_{message_id.hex}"
     at = str(int(now.timestamp()))
     signed = f"{sent_as}.{at}.".encode() + body
-    signatures = " ".join(secret.signature(one, signed) for one in secret.of(webhook, now))
+    signatures = " ".join(secret.signature(one, signed, is_plain=is_mlflow) for one in secret.of(webhook, now))
     names = (
         ("X-MLflow-Delivery-Id", "X-MLflow-Timestamp", "X-MLflow-Signature")
         if is_mlflow
