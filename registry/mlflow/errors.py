@@ -79,7 +79,9 @@ def _said(fault: Fault) -> str:
     field = fault.pointer.rsplit("/", 1)[-1]
     if fault.code == "missing_field":
         return f"Missing value for required parameter '{field}'."
-    return f"Invalid value for parameter '{field}' supplied: {fault.detail}" if fault.detail[:3] == "It " else fault.detail
+    return (
+        f"Invalid value for parameter '{field}' supplied: {fault.detail}" if fault.detail[:3] == "It " else fault.detail
+    )
 
 
 def _bug(raised: Exception, request: HttpRequest) -> HttpResponse:

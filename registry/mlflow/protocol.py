@@ -148,7 +148,9 @@ def given(request: HttpRequest) -> Given:
 
 
 def _wrong(name: str, value: Any, wanted: str) -> Invalid:
-    return Invalid(f"Invalid value {str(value)[:SHOWN]!r} for parameter '{name}' supplied: It must be {wanted}.", field=name)
+    return Invalid(
+        f"Invalid value {str(value)[:SHOWN]!r} for parameter '{name}' supplied: It must be {wanted}.", field=name
+    )
 
 
 def _size(value: Any, limit: int) -> Invalid:

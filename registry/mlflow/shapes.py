@@ -112,9 +112,7 @@ def _newest(stage: str) -> Subquery:
     return Subquery(versions.values("pk")[:1])
 
 
-def _model(
-    row: ModelRow, tags: Texts, aliases: Iterable[tuple[str, int]], latest: Collection[VersionRow]
-) -> Document:
+def _model(row: ModelRow, tags: Texts, aliases: Iterable[tuple[str, int]], latest: Collection[VersionRow]) -> Document:
     document: Document = {
         "name": row.name,
         "creation_timestamp": milliseconds(row.created_at),
