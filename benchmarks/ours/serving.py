@@ -4,11 +4,11 @@ import json
 import sys
 from datetime import timedelta
 
-from benchmarks.ours import company
-from benchmarks.timing import Stopwatch
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from benchmarks.ours import company
+from benchmarks.timing import Stopwatch
 from mlops_portal.kit import clock
 from registry import deployments, inventory, permissions
 from registry.deployments import Authority, Plan
