@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.views import changes, endpoints, features, messages, models, teams, versions, webhooks
+from registry.views import changes, endpoints, features, messages, models, serving, teams, versions, webhooks
 
 app_name = "registry"
 
@@ -23,7 +23,12 @@ urlpatterns = [
     path("models/<str:slug>/versions/<int:number>/block/", versions.version_block, name="version-block"),
     path("models/<str:slug>/versions/<int:number>/unblock/", versions.version_unblock, name="version-unblock"),
     path("models/<str:slug>/endpoints/new/", endpoints.endpoint_create, name="endpoint-create"),
-    path("endpoints/<str:slug>/", endpoints.endpoint_edit, name="endpoint-edit"),
+    path("endpoints/", serving.endpoint_list, name="endpoint-list"),
+    path("endpoints/<str:slug>/", serving.endpoint_detail, name="endpoint-detail"),
+    path("endpoints/<str:slug>/activate/", serving.endpoint_activate, name="endpoint-activate"),
+    path("endpoints/<str:slug>/roll-back/", serving.endpoint_roll_back, name="endpoint-roll-back"),
+    path("endpoints/<str:slug>/switch-off/", serving.endpoint_switch_off, name="endpoint-switch-off"),
+    path("endpoints/<str:slug>/edit/", endpoints.endpoint_edit, name="endpoint-edit"),
     path("endpoints/<str:slug>/retire/", endpoints.endpoint_retire, name="endpoint-retire"),
     path("teams/", teams.team_list, name="team-list"),
     path("teams/new/", teams.team_create, name="team-create"),

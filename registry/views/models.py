@@ -17,7 +17,7 @@ from mlops_portal.kit import clock, sheets
 from mlops_portal.kit.api import Cursor, only_parameters
 from mlops_portal.kit.htmx import render_page
 from mlops_portal.kit.ruling import Ruling
-from registry import inventory, listing, permissions
+from registry import deployments, inventory, listing, permissions
 from registry.forms import obey, status
 from registry.forms.inventory import DeleteForm, ModelForm
 from registry.models import Feature, RegisteredModel, Team
@@ -79,7 +79,9 @@ def model_detail(request: SignedInRequest, slug: str) -> HttpResponse:
         "tab": "overview",
         "version": version,
         "version_count": model.versions.filter(deleted_at=None).count(),
-        "endpoints": list(model.endpoints.filter(retired_at=None).select_related("environment").order_by("slug")),
+        "endpoints": deployments.served(
+            model.endpoints.active().select_related("environment", "pointer__deployment").order_by("slug")
+        ),
         "feature_count": feature_count,
         "steps": _first_steps(model, feature_count),
         "may_edit": inventory.may_edit(request.user, model),
