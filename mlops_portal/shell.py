@@ -59,6 +59,7 @@ SECTIONS = (
         "registry:team-list",
         ("registry:team-", "registry:key-", "registry:member-", "registry:webhook-", "registry:message-"),
     ),
+    Section("audit", "Audit trail", "registry:audit-list", ("registry:audit-",)),
     Section("runs", "Monitor runs", "monitoring:run-list", ("monitoring:run-",), "n", heading="Measurement"),
     Section("jobs", "Jobs", "job-list", ("job-",), "j"),
 )

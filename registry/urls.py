@@ -2,17 +2,30 @@
 
 from django.urls import path
 
-from registry.views import changes, endpoints, features, messages, models, serving, teams, versions, webhooks
+from registry.views import (
+    changes,
+    endpoints,
+    features,
+    messages,
+    models,
+    serving,
+    teams,
+    trail,
+    versions,
+    webhooks,
+)
 
 app_name = "registry"
 
 urlpatterns = [
     path("models/", models.model_list, name="model-list"),
     path("models/export.csv", models.model_export, name="model-export"),
+    path("models/filters/", models.model_filters, name="model-filters"),
     path("models/new/", models.model_create, name="model-create"),
     path("models/<str:slug>/", models.model_detail, name="model-detail"),
     path("models/<str:slug>/edit/", models.model_edit, name="model-edit"),
     path("models/<str:slug>/delete/", models.model_delete, name="model-delete"),
+    path("models/<str:slug>/audit/", trail.model_audit, name="model-audit"),
     path("models/<str:slug>/features/", features.feature_list, name="feature-list"),
     path("models/<str:slug>/features/new/", features.feature_create, name="feature-create"),
     path("models/<str:slug>/features/<uuid:feature_id>/", features.feature_edit, name="feature-edit"),
@@ -30,6 +43,8 @@ urlpatterns = [
     path("endpoints/<str:slug>/switch-off/", serving.endpoint_switch_off, name="endpoint-switch-off"),
     path("endpoints/<str:slug>/edit/", endpoints.endpoint_edit, name="endpoint-edit"),
     path("endpoints/<str:slug>/retire/", endpoints.endpoint_retire, name="endpoint-retire"),
+    path("audit/", trail.audit_list, name="audit-list"),
+    path("audit/export.csv", trail.audit_export, name="audit-export"),
     path("teams/", teams.team_list, name="team-list"),
     path("teams/new/", teams.team_create, name="team-create"),
     path("teams/<str:slug>/", teams.team_detail, name="team-detail"),
