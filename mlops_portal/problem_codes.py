@@ -77,6 +77,7 @@ CODES: dict[str, Entry] = {
     "reserved_key": Entry(None, "Tags that start with portal. are the portal's own.", "Choose another key."),
     "prompts_unsupported": Entry(None, "The portal keeps no prompts.", "Leave the tag mlflow.prompt.is_prompt out."),
     "reserved_alias": Entry(None, "The alias latest, and those like v1, are reserved.", "Choose another alias."),
+    "address_refused": Entry(422, "The portal does not call this address.", "Use https, port 443 or 8443, and a name that leads to public addresses only; the operator opens internal ones (docs/webhooks.md)."),
     "wrong_type": Entry(None, "A value has another type than its field.", "Numbers are JSON numbers, not text."),
     "missing_field": Entry(None, "A required field is missing.", "Add it."),
     "invalid_character": Entry(None, "A text holds a control character that cannot be stored.", "Remove U+0000 to U+001F from names and U+0000 from values."),

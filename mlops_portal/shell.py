@@ -51,7 +51,14 @@ SECTIONS = (
         "m",
         heading="Inventory",
     ),
-    Section("teams", "Teams", "registry:team-list", ("registry:team-", "registry:key-", "registry:member-")),
+    Section("changes", "Changes", "registry:change-list", ("registry:change-",), "c"),
+    Section(
+        "teams",
+        "Teams",
+        "registry:team-list",
+        ("registry:team-", "registry:key-", "registry:member-", "registry:webhook-", "registry:message-"),
+    ),
+    Section("audit", "Audit trail", "registry:audit-list", ("registry:audit-",)),
     Section("runs", "Monitor runs", "monitoring:run-list", ("monitoring:run-",), "n", heading="Measurement"),
     Section("jobs", "Jobs", "job-list", ("job-",), "j"),
 )

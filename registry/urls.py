@@ -2,17 +2,19 @@
 
 from django.urls import path
 
-from registry.views import endpoints, features, models, teams, versions
+from registry.views import changes, endpoints, features, messages, models, teams, trail, versions, webhooks
 
 app_name = "registry"
 
 urlpatterns = [
     path("models/", models.model_list, name="model-list"),
     path("models/export.csv", models.model_export, name="model-export"),
+    path("models/filters/", models.model_filters, name="model-filters"),
     path("models/new/", models.model_create, name="model-create"),
     path("models/<str:slug>/", models.model_detail, name="model-detail"),
     path("models/<str:slug>/edit/", models.model_edit, name="model-edit"),
     path("models/<str:slug>/delete/", models.model_delete, name="model-delete"),
+    path("models/<str:slug>/audit/", trail.model_audit, name="model-audit"),
     path("models/<str:slug>/features/", features.feature_list, name="feature-list"),
     path("models/<str:slug>/features/new/", features.feature_create, name="feature-create"),
     path("models/<str:slug>/features/<uuid:feature_id>/", features.feature_edit, name="feature-edit"),
@@ -25,6 +27,8 @@ urlpatterns = [
     path("models/<str:slug>/endpoints/new/", endpoints.endpoint_create, name="endpoint-create"),
     path("endpoints/<str:slug>/", endpoints.endpoint_edit, name="endpoint-edit"),
     path("endpoints/<str:slug>/retire/", endpoints.endpoint_retire, name="endpoint-retire"),
+    path("audit/", trail.audit_list, name="audit-list"),
+    path("audit/export.csv", trail.audit_export, name="audit-export"),
     path("teams/", teams.team_list, name="team-list"),
     path("teams/new/", teams.team_create, name="team-create"),
     path("teams/<str:slug>/", teams.team_detail, name="team-detail"),
@@ -35,4 +39,21 @@ urlpatterns = [
     path("teams/<str:slug>/keys/issue/", teams.key_issue, name="key-issue"),
     path("teams/<str:slug>/keys/<str:key_id>/rotate/", teams.key_rotate, name="key-rotate"),
     path("teams/<str:slug>/keys/<str:key_id>/revoke/", teams.key_revoke, name="key-revoke"),
+    path("teams/<str:slug>/webhooks/", webhooks.webhook_list, name="webhook-list"),
+    path("teams/<str:slug>/webhooks/new/", webhooks.webhook_create, name="webhook-create"),
+    path("teams/<str:slug>/messages/", messages.message_list, name="message-list"),
+    path("webhooks/<uuid:webhook_id>/", webhooks.webhook_detail, name="webhook-detail"),
+    path("webhooks/<uuid:webhook_id>/edit/", webhooks.webhook_edit, name="webhook-edit"),
+    path("webhooks/<uuid:webhook_id>/test/", webhooks.webhook_test, name="webhook-test"),
+    path("webhooks/<uuid:webhook_id>/rotate/", webhooks.webhook_rotate, name="webhook-rotate"),
+    path("webhooks/<uuid:webhook_id>/enable/", webhooks.webhook_enable, name="webhook-enable"),
+    path("webhooks/<uuid:webhook_id>/disable/", webhooks.webhook_disable, name="webhook-disable"),
+    path("webhooks/<uuid:webhook_id>/delete/", webhooks.webhook_delete, name="webhook-delete"),
+    path("messages/<uuid:message_id>/", messages.message_detail, name="message-detail"),
+    path("messages/<uuid:message_id>/replay/", messages.message_replay, name="message-replay"),
+    path("changes/", changes.change_list, name="change-list"),
+    path("changes/report/", changes.change_report, name="change-report"),
+    path("changes/<uuid:event_id>/", changes.change_detail, name="change-detail"),
+    path("models/<str:slug>/changes/", changes.model_changes, name="model-changes"),
+    path("sources/<str:slug>/changes/", changes.source_changes, name="source-changes"),
 ]

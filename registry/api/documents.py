@@ -103,11 +103,51 @@ class ModelDocument(serializers.Serializer[Any]):
     risk_reason = serializers.CharField()
     review_due_on = serializers.DateField(allow_null=True)
     output = serializers.DictField()
+    readiness_share = serializers.FloatField(allow_null=True)
+    managed_by = serializers.CharField()
     is_demo = serializers.BooleanField()
     lock_version = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField()
     updated_at = serializers.DateTimeField()
+
+
+class ServedDocument(serializers.Serializer[Any]):
+    """What one endpoint serves; null where it was not activated."""
+
+    endpoint = serializers.CharField(source="endpoint.slug")
+    environment = serializers.CharField(source="endpoint.environment_id")
+    revision = serializers.IntegerField(source="deployment.revision", default=None, allow_null=True)
+    strategy = serializers.CharField(source="deployment.strategy", default=None, allow_null=True)
+    since = serializers.DateTimeField(source="deployment.created_at", default=None, allow_null=True)
+    versions = serializers.ListField(child=serializers.IntegerField(), default=[])
+
+
+class ModelDetailDocument(ModelDocument):
+    """A registered model with its tags, and with aliases and served revisions of now or of the moment `as_of`."""
+
+    as_of = serializers.DateTimeField(allow_null=True)
+    tags = serializers.DictField(child=serializers.CharField())
+    aliases = serializers.DictField(child=serializers.IntegerField())
+    serving = ServedDocument(many=True)
+
+
+class ReadinessItemDocument(serializers.Serializer[Any]):
+    """One question of readiness with its answer; `fix` names the page that closes the gap."""
+
+    key = serializers.CharField()
+    title = serializers.CharField()
+    holds = serializers.BooleanField()
+    gap = serializers.CharField()
+    fix = serializers.ListField(child=serializers.CharField())
+
+
+class ReadinessDocument(serializers.Serializer[Any]):
+    """Whether a model would be understood when its authors are gone; null where that was not measured yet."""
+
+    share = serializers.FloatField(source="readiness_share", allow_null=True)
+    measured_at = serializers.DateTimeField(source="readiness_at", allow_null=True)
+    items = ReadinessItemDocument(source="readiness", many=True)
 
 
 class ModelPatch(StrictSerializer):

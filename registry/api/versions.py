@@ -16,6 +16,7 @@ from registry import inventory
 from registry.api import documents
 from registry.api.base import IDEMPOTENCY, InventoryView, body, caller, may_write, models_of, page
 from registry.models import Feature, ModelVersion
+from registry.permissions import Permission
 
 NUMBER_LIMIT = 2**31 - 1  # what the column holds
 
@@ -65,7 +66,15 @@ class VersionDetail(InventoryView):
     @extend_schema(operation_id="versions_read", responses=documents.VersionDetail)
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The version with its features."""
-        return Response(documents.VersionDetail(_version(request, slug, number)).data)
+        return Response(documents.VersionDetail(found_version(request, slug, number)).data)
+
+    @extend_schema(operation_id="versions_delete", responses={204: None})
+    def delete(self, request: Request, slug: str, number: int) -> Response:
+        """Delete the version; its number is never used again. Refused while an endpoint serves it."""
+        version = found_version(request, slug, number)
+        may_write(request, version.model, Permission.INVENTORY_REMOVE)
+        inventory.delete_version(version, by=caller(request), now=clock.now())
+        return Response(status=204)
 
 
 class VersionFeatureList(InventoryView):
@@ -74,21 +83,22 @@ class VersionFeatureList(InventoryView):
     @extend_schema(operation_id="version_features_read", responses=documents.FeaturesDocument)
     def get(self, request: Request, slug: str, number: int) -> Response:
         """The list that predictions of this version are checked against."""
-        return Response(documents.features(_version(request, slug, number).features.all()))
+        return Response(documents.features(found_version(request, slug, number).features.all()))
 
     @extend_schema(
         operation_id="version_features_replace", request=documents.FeaturesBody, responses=documents.FeaturesDocument
     )
     def put(self, request: Request, slug: str, number: int) -> Response:
         """Replace the list; once traffic has come only privacy (stricter), tolerances and descriptions change."""
-        version = _version(request, slug, number)
+        version = found_version(request, slug, number)
         may_write(request, version.model)
         drafts = documents.drafts(body(request, documents.FeaturesBody)["features"], version.model.team)
         rows = inventory.set_version_features(version, drafts, by=caller(request), now=clock.now())
         return Response(documents.features(rows))
 
 
-def _version(request: Request, slug: str, number: int) -> ModelVersion:
+def found_version(request: Request, slug: str, number: int) -> ModelVersion:
+    """The version with its features, if the caller may see its model."""
     if number > NUMBER_LIMIT:
         raise Http404
     model = get_object_or_404(models_of(request), slug=slug)

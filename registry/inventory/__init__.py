@@ -10,6 +10,8 @@ from registry.inventory.features import (
     set_features,
     set_version_features,
 )
+from registry.inventory.measuring import record_readiness
+from registry.inventory.mirroring import mirror_stage
 from registry.inventory.registration import (
     delete_model,
     edit_model,
@@ -55,6 +57,8 @@ __all__ = [
     "go_live",
     "may_edit",
     "may_remove",
+    "mirror_stage",
+    "record_readiness",
     "register_model",
     "register_version",
     "rename_model",

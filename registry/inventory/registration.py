@@ -12,19 +12,21 @@ from django.db.models import F
 
 from mlops_portal.kit.errors import Conflict, Refused, Stale
 from mlops_portal.kit.ruling import Ruling
-from registry import audit
+from registry import audit, serving
 from registry.actors import Actor, KeyPrincipal, actor_label
 from registry.inventory.features import FeatureDraft, check_drafts, replace_current, write_list
 from registry.inventory.output import check_output
 from registry.inventory.tags import check_tags, write_tags
+from registry.inventory.telling import tell
 from registry.models import Endpoint, Membership, RegisteredModel, Team, User
 from registry.permissions import Permission, require, ruling
 from registry.rules import Checked
 
 NAME_LIMIT, SLUG_LIMIT = 256, 63
+SLUG_ATTEMPTS = 5
 DESCRIPTION_LIMIT = 100_000
 MANAGED_BY_LIMIT = 128
-RESERVED_SLUGS = frozenset({"new"})  # addresses beside those of models
+RESERVED_SLUGS = frozenset({"new", "filters"})  # addresses beside those of models
 EDITABLE = frozenset(
     {
         "name",
@@ -91,11 +93,12 @@ def register_model(
         updated_at=now,
         **fields,
     )
-    _save_or_taken(lambda: model.save(force_insert=True), model)
+    _insert(model, is_slug_given=bool(slug))
     write_list(model, None, drafts)
     write_tags(model, None, tags or {})
-    changes = {"slug": [None, chosen], "features": [None, len(drafts)]}
+    changes = {"slug": [None, model.slug], "features": [None, len(drafts)]}
     audit.record("model.registered", model, by=by, now=now, team=team, changes=changes)
+    tell("model.registered", model, now=now, tags=dict(tags or {}), description=model.description)
     return model
 
 
@@ -132,6 +135,8 @@ def edit_model(
     verb = "model.renamed" if changes.keys() == {"name"} else "model.changed"
     if changes:
         audit.record(verb, model, by=by, now=now, team=model.team, changes=changes)
+    if "name" in changes:
+        tell("model.renamed", model, now=now, before=changes["name"][0])
     return model
 
 
@@ -149,10 +154,14 @@ def rename_model(
 
 
 @transaction.atomic
-def go_live(model: RegisteredModel, *, by: Actor, now: datetime) -> bool:
-    """Mark a draft as live, because it serves; False if it was not a draft. Idempotent."""
-    draft = RegisteredModel.objects.filter(pk=model.pk, lifecycle=RegisteredModel.Lifecycle.DRAFT)
-    if not draft.update(lifecycle=RegisteredModel.Lifecycle.LIVE, lock_version=F("lock_version") + 1, updated_at=now):
+def go_live(model: RegisteredModel, *, even_if_retired: bool = False, by: Actor, now: datetime) -> bool:
+    """Mark a draft as live, because it serves; False if it was not a draft. Idempotent.
+
+    even_if_retired: for who decides to serve it again; late traffic alone does not bring a retired model back.
+    """
+    idle = [RegisteredModel.Lifecycle.DRAFT, *([RegisteredModel.Lifecycle.RETIRED] if even_if_retired else [])]
+    row = RegisteredModel.objects.filter(pk=model.pk, lifecycle__in=idle)
+    if not row.update(lifecycle=RegisteredModel.Lifecycle.LIVE, lock_version=F("lock_version") + 1, updated_at=now):
         return False
     model.refresh_from_db()
     audit.record("model.went_live", model, by=by, now=now, team=model.team)
@@ -163,11 +172,14 @@ def go_live(model: RegisteredModel, *, by: Actor, now: datetime) -> bool:
 def retire_model(model: RegisteredModel, *, base: int, by: Actor, now: datetime) -> RegisteredModel:
     """Take the model out of service; its history stays.
 
-    Raises Refused without the right, Stale if it changed since `base`.
+    Raises Refused without the right, Conflict (`version_in_use`) while an endpoint serves it, Stale if it changed since
+    `base`.
     """
     require(by, Permission.INVENTORY_REMOVE, model.team)
     _move(model, base=base, now=now, lifecycle=RegisteredModel.Lifecycle.RETIRED)
+    serving.require_unused(model)
     audit.record("model.retired", model, by=by, now=now, team=model.team)
+    tell("model.retired", model, now=now)
     return model
 
 
@@ -280,6 +292,19 @@ def _move(model: RegisteredModel, *, base: int | None, now: datetime, **fields: 
 
     _save_or_taken(write, model, fields.get("name"))
     model.refresh_from_db()
+
+
+def _insert(model: RegisteredModel, *, is_slug_given: bool) -> None:
+    """Insert; where the slug was ours to choose and somebody else just took it, under another one."""
+    for attempt in range(1, SLUG_ATTEMPTS + 1):
+        try:
+            _save_or_taken(lambda: model.save(force_insert=True), model)
+        except Conflict as taken:
+            if is_slug_given or taken.field != "slug" or attempt == SLUG_ATTEMPTS:
+                raise
+            model.slug = suggest_slug(model.name)
+        else:
+            return
 
 
 def _save_or_taken(write: Any, model: RegisteredModel, name: str | None = None) -> None:

@@ -15,6 +15,7 @@ from registry.inventory.aliases import close
 from registry.inventory.features import FeatureDraft, check_drafts, drafts_of, write_list
 from registry.inventory.locations import check_source, storage_of
 from registry.inventory.tags import check_tags, write_tags
+from registry.inventory.telling import tell
 from registry.models import Alias, Endpoint, Feature, ModelVersion, RegisteredModel
 from registry.permissions import Permission, require
 from registry.rules import Checked
@@ -72,6 +73,8 @@ def register_version(
     write_tags(model, version, tags or {})
     changes = {"number": [None, version.number], "features": [None, len(drafts)]}
     audit.record("version.registered", version, by=by, now=now, team=model.team, changes=changes)
+    told = {name: getattr(version, name) for name in ("source", "run_id", "description")}
+    tell("version.registered", version, now=now, tags=dict(tags or {}), **told)
     return version
 
 
@@ -104,6 +107,7 @@ def block_version(version: ModelVersion, *, reason: str, by: Actor, now: datetim
             )
     _move(version, ModelVersion.Status.READY, status=ModelVersion.Status.BLOCKED, blocked_reason=reason, updated_at=now)
     audit.record("version.blocked", version, by=by, now=now, team=version.model.team, reason=reason)
+    tell("version.blocked", version, now=now, reason=reason)
     return version
 
 
@@ -135,6 +139,7 @@ def delete_version(version: ModelVersion, *, by: Actor, now: datetime) -> None:
     close(Alias.objects.open().filter(version=version), now)
     version.refresh_from_db(fields=["deleted_at", "updated_at"])
     audit.record("version.deleted", version, by=by, now=now, team=model.team)
+    tell("version.deleted", version, now=now)
 
 
 def freeze_schema(version: ModelVersion, *, now: datetime) -> bool:

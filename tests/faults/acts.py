@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -144,7 +144,7 @@ def publish(count: int) -> None:
         outbox.publish("test.letter", str(uuid4()), {}, team=Team.objects.get(slug="risk"), now=clock.now())
 
 
-def destinations(type: str, subject: str, data: Mapping[str, Any], team: Team) -> Iterator[Destination]:
+def destinations(type: str, subject: str, data: Mapping[str, Any], team: Team, now: datetime) -> Iterator[Destination]:
     """One letter per message of the harness; those of alerts go their own way."""
     if type == "test.letter":
         body = json.dumps({"subject": subject, "text": "text", "html": "<p>html</p>"}).encode()
