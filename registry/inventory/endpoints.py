@@ -23,7 +23,9 @@ ROUTING_UNIT_LIMIT = 128
 REQUEST_ID = "request_id"
 # What a person has to know before another revision is served; it stays while the endpoint serves.
 FIXED_WHILE_SERVING = ("environment", "alias")
-EDITABLE = frozenset({"environment", "kind", "location", "alias", "rate_limit_rps", "routing_unit", *TIMES})
+EDITABLE = frozenset(
+    {"environment", "kind", "location", "alias", "rate_limit_rps", "routing_unit", "managed_by", *TIMES}
+)
 
 
 @transaction.atomic
@@ -64,6 +66,7 @@ def create_endpoint(
         "slo_p99_ms": slo_p99_ms,
         "timeout_ms": timeout_ms,
         "rate_limit_rps": rate_limit_rps,
+        "managed_by": managed_by,
     }
     with Checked() as checked:
         fields = _check(checked, described, model)
@@ -72,7 +75,6 @@ def create_endpoint(
         model=model,
         slug=slug,
         routing_salt=serving.new_salt(),
-        managed_by=managed_by,
         client_key=client_key,
         client_body_sha=client_body_sha,
         created_at=now,
@@ -141,6 +143,7 @@ def _check(checked: Checked, patch: Mapping[str, Any], model: RegisteredModel) -
     fields["environment"] = environment
     checked.choice("kind", fields["kind"], Endpoint.Kind.values)
     fields["location"] = checked.line("location", fields["location"], limit=2048)
+    fields["managed_by"] = checked.line("managed_by", fields["managed_by"], limit=128)
     for name in TIMES:
         checked.number(name, fields[name], low=1, high=TIME_LIMIT_MS)
     p95, p99 = fields["slo_p95_ms"], fields["slo_p99_ms"]
