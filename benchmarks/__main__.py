@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from benchmarks import compaction, drift, ingest, outcomes, profile, report, statistics, window
+from benchmarks import compaction, drift, ingest, outcomes, profile, report, serving, statistics, window
 from benchmarks.report import Lines
 
 BENCHES: dict[str, Callable[[], Lines]] = {
@@ -16,6 +16,7 @@ BENCHES: dict[str, Callable[[], Lines]] = {
     "ingest": ingest.lines,
     "statistics": statistics.lines,
     "drift": drift.lines,
+    "serving": serving.lines,
 }
 
 

@@ -21,8 +21,16 @@ Handler = Callable[[HttpRequest], HttpResponse]
 _log = logging.getLogger("portal.request")
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 API = "/api/"
-_TRAFFIC = re.compile(r"/api/v1/models/[^/]+/(?:predictions|outcomes)")
+_TRAFFIC = re.compile(r"/api/v1/(?:models/[^/]+/(?:predictions|outcomes)|serving/[^/]+)|/api/[23]\.0/mlflow/.*")
+_MLFLOW = re.compile(r"/(?:ajax-)?api/\d\.\d/mlflow/")
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+
+
+def _way(path: str) -> str:
+    """Which surface the address belongs to, as the audit trail names it."""
+    if _MLFLOW.match(path):
+        return "mlflow"
+    return "api" if path.startswith(API) else "ui"
 
 
 class RequestLog:
@@ -35,7 +43,7 @@ class RequestLog:
         given = request.headers.get("X-Request-ID", "")
         request.request_id = given if _ID.match(given) else uuid4().hex  # type: ignore[attr-defined]
         started = time.perf_counter()
-        with correlation.answering(request.request_id):  # type: ignore[attr-defined]
+        with correlation.answering(request.request_id, way=_way(request.path)):  # type: ignore[attr-defined]
             response = self.get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         if _log.isEnabledFor(logging.INFO):
@@ -91,8 +99,9 @@ class ApiBoundary:
 
 
 class TrafficWay:
-    """The short way of predictions and outcomes: they carry a key, so sessions, CSRF, messages and htmx do not concern
-    them, and what these cost would be half of the work that a single record is."""
+    """The short way of predictions, outcomes, polls of the serving layer and MLflow's clients: they carry a key, so
+    sessions, CSRF, messages and htmx do not concern them, and what these cost would be half of the work that a single
+    record is."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response
@@ -103,7 +112,8 @@ class TrafficWay:
             return self.get_response(request)
         response = self._boundary(request)
         response.headers.setdefault("Content-Security-Policy", _NO_PAGE)
-        response.headers["Content-Length"] = str(len(response.content))
+        if response.status_code != 304:
+            response.headers["Content-Length"] = str(len(response.content))
         return response
 
     def _view(self, request: HttpRequest) -> HttpResponse:

@@ -49,6 +49,11 @@ class Checked:
         self._characters(field, value, limit, allowed="\n\t")
         return value
 
+    def verbatim(self, field: str, value: str, *, limit: int, controls: str = "\n\r\t") -> str:
+        """A text kept exactly as it came, because programs compare it; what cannot be shown is refused."""
+        self._characters(field, value, limit, allowed=controls)
+        return value
+
     def slug(self, field: str, value: str) -> str:
         """A text that may stand in an address."""
         if not SLUG.regex.match(value):  # type: ignore[union-attr]

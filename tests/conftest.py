@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.db import connection
 from hypothesis import HealthCheck, settings
 
-from registry.models import AuditEntry, Environment, Role, Team, User
+from registry.models import AuditEntry, Deployment, DeploymentArm, Environment, Role, Team, User
 from tests.factories import make_team, make_user
 
 # How long an example takes says how busy the machine is; what hypothesis finds must not depend on it.
@@ -58,7 +58,7 @@ def _is_loopback(host: str) -> bool:
 @pytest.fixture(autouse=True, scope="session")
 def _flush_between_tests() -> Iterator[None]:
     """Emptying the tables after a test with real transactions keeps what migrations wrote, and on SQLite steps
-    around the trigger that protects the audit trail (PostgreSQL truncates, which is no DELETE)."""
+    around the triggers that protect audit trail and revisions (PostgreSQL truncates, which is no DELETE)."""
     operations = connection.ops
     original = operations.sql_flush
 
@@ -68,8 +68,8 @@ def _flush_between_tests() -> Iterator[None]:
             return statements
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s",
-                [AuditEntry._meta.db_table],
+                "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND tbl_name IN (%s, %s, %s)",
+                [model._meta.db_table for model in (AuditEntry, Deployment, DeploymentArm)],
             )
             triggers = cursor.fetchall()
         drop = [f"DROP TRIGGER {name}" for name, _ in triggers]

@@ -9,16 +9,20 @@ from django.test import Client
 
 from monitoring.models import Measurement, Monitor, MonitorRevision, Run
 from monitoring.stats.results import Verdict
-from registry import inventory, permissions
+from registry import deployments, inventory, permissions
+from registry.deployments import Authority, Plan
 from registry.inventory import FeatureDraft
 from registry.models import (
     ApiKey,
+    Consumer,
+    Deployment,
     Endpoint,
     Membership,
     ModelVersion,
     RegisteredModel,
     Role,
     Scope,
+    Source,
     Team,
     User,
 )
@@ -119,16 +123,61 @@ def make_endpoint(
     environment: str = "production",
     kind: str = Endpoint.Kind.ONLINE,
     slo_p95_ms: int | None = None,
+    alias: str = "",
 ) -> Endpoint:
-    """An endpoint of the model."""
+    """An endpoint of the model, never activated."""
     return inventory.create_endpoint(
         model or make_model(),
         slug=slug or f"endpoint-{next(_serial)}",
         environment=environment,
         kind=kind,
         slo_p95_ms=slo_p95_ms,
+        alias=alias,
         by="setup",
         now=NOON,
+    )
+
+
+def make_source(
+    team: Team | None = None,
+    *,
+    slug: str = "",
+    kind: str = Source.Kind.TABLE,
+    fed_by: Source | None = None,
+    **said: Any,
+) -> Source:
+    """A source of the team."""
+    slug = slug or f"source-{next(_serial)}"
+    return inventory.create_source(
+        team or make_team(), slug=slug, name=slug.title(), kind=kind, fed_by=fed_by, by="setup", now=NOON, **said
+    )
+
+
+def make_consumer(
+    endpoint: Endpoint | None = None,
+    *,
+    name: str = "",
+    kind: str = Consumer.Kind.SERVICE,
+    use: str = Consumer.Use.AUTOMATED,
+    **said: Any,
+) -> Consumer:
+    """A consumer of the endpoint."""
+    name = name or f"consumer-{next(_serial)}"
+    return inventory.create_consumer(
+        endpoint or make_endpoint(), name=name, kind=kind, use=use, by="setup", now=NOON, **said
+    )
+
+
+def make_deployment(
+    endpoint: Endpoint, plan: Plan | int, *, base: int | None = None, at: datetime = NOON
+) -> Deployment:
+    """The endpoint's next revision: of a plan, or of one version that takes all traffic."""
+    return deployments.activate(
+        Endpoint.objects.select_related("model__team", "environment").get(pk=endpoint.pk),
+        Plan.single(plan) if isinstance(plan, int) else plan,
+        base=endpoint.deployments.count() if base is None else base,
+        authority=Authority.of_person("setup"),
+        now=at,
     )
 
 

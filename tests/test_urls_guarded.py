@@ -15,10 +15,14 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
-from registry.models import ApiKey, Scope, Team
+from registry import deployments, inventory, outbox, upstream, webhooks
+from registry.deployments import ApprovalRequired, Authority
+from registry.models import ApiKey, Scope, Source, Team
+from registry.upstream import Change
 from tests.factories import (
     NOON,
     api,
+    make_deployment,
     make_endpoint,
     make_key,
     make_measurement,
@@ -31,6 +35,8 @@ from tests.factories import (
 PUBLIC = {"sign-in", "sign-out", "claim", "healthz", "readyz", "api-schema", "api-docs", "problem-detail"}
 DEVELOPMENT = {"components", "component-fragment", "home_components"}  # not routed in production
 OWN = {"password-change", "look-change"}  # a viewer's own account
+NOWHERE = {"mlflow:nowhere-detail", "workspace-nowhere"}  # 404 to everybody: what MLflow has and the portal has not
+READS = {"mlflow:version-latest"}  # a POST that only reads
 UNSAFE = ("post", "put", "patch", "delete")
 
 
@@ -44,7 +50,7 @@ class Route:
 
     @property
     def is_api(self) -> bool:
-        return self.url.startswith("/api/v1/")
+        return self.url.startswith(("/api/v1/", "/api/2.0/", "/api/3.0/"))
 
 
 @pytest.fixture
@@ -54,6 +60,9 @@ def known(team: Team, alice) -> dict[str, Any]:
     version, endpoint = make_version(model), make_endpoint(model, slug="credit-live")
     run = make_run(make_monitor(model))
     alerts.observe_run(run, [make_measurement(run, feature="income", value=0.9, verdict="drift", hard=True)], now=NOON)
+    make_deployment(endpoint, version.number)
+    with pytest.raises(ApprovalRequired) as refused:
+        deployments.switch_off(endpoint, base=1, authority=Authority.of_person(alice), now=NOON)
     make_key(team=team, label="sender")
     queue.enqueue("monitoring.compact", str(model.pk), queue="ingest", team=team.pk)
     reference = Reference.objects.create(
@@ -81,7 +90,30 @@ def known(team: Team, alice) -> dict[str, Any]:
         rejected=0,
         received_at=NOON,
     )
+    webhook, _ = webhooks.register(
+        team,
+        name="ops",
+        url="https://hooks.example.org/",
+        events=["version.*"],
+        resolver=lambda *_: ["93.184.216.34"],
+        by="setup",
+        now=NOON,
+    )
+    [message] = outbox.publish("version.registered", "v1", {}, team=team, now=NOON)
+    source = Source.objects.create(
+        slug="bureau", team=team, name="Bureau", kind="api", created_at=NOON, created_by="setup", updated_at=NOON
+    )
+    change = Change(kind="schema", title="Column renamed", started_at=NOON, source=source)
+    event, _ = upstream.report_change(team, change, by="setup", now=NOON)
+    inventory.set_tag(model, "domain", "lending", by="setup", now=NOON)
+    inventory.set_alias(model, "champion", version, by="setup", now=NOON)
+    consumer = inventory.create_consumer(
+        endpoint, name="loan-desk", kind="service", use="assisted", by="setup", now=NOON
+    )
     return {
+        "webhook_id": webhook.pk,
+        "message_id": message.pk,
+        "event_id": event.pk,
         "number": version.number,
         "run_id": run.pk,
         "alert_id": Alert.objects.get().pk,
@@ -92,9 +124,21 @@ def known(team: Team, alice) -> dict[str, Any]:
         "feature": "income",
         "username": "alice",
         "key_id": ApiKey.objects.get(label="sender").key_id,
+        "path": "experiments/list",
+        "consumer_id": consumer.pk,
+        "key": "domain",
+        "name": "champion",
         "code": "unknown_version",
         "token": "nonsense",
-        "slug": {"models": model.slug, "endpoints": endpoint.slug, "teams": team.slug},
+        "revision": 1,
+        "intent_id": refused.value.intent_id,
+        "slug": {
+            "models": model.slug,
+            "endpoints": endpoint.slug,
+            "serving": endpoint.slug,
+            "teams": team.slug,
+            "sources": source.slug,
+        },
     }
 
 
@@ -137,7 +181,7 @@ def test_the_list_of_public_routes_is_short_and_true(routes):
 def test_without_credentials_nothing_but_the_public_routes_answers(routes):
     client, found = Client(REMOTE_ADDR="192.0.2.7"), []  # metrics answer this machine
     for route in routes:
-        if route.name in PUBLIC:
+        if route.name in PUBLIC | NOWHERE:
             continue
         for method in ("get", *UNSAFE):
             answer = getattr(client, method)(route.url)
@@ -172,7 +216,7 @@ def test_a_viewer_changes_nothing(routes, victor, team):
     key = api(make_key(team=team, user=victor))
     found = []
     for route in routes:
-        if route.name in PUBLIC | OWN:
+        if route.name in PUBLIC | OWN | READS:
             continue
         for method in UNSAFE:
             status = _send(key if route.is_api else client, method, route)

@@ -1,6 +1,6 @@
 """Facts that stop a domain verb. Middleware and the API turn them into answers; no view picks a status."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,7 +9,8 @@ from typing import ClassVar
 class Fault:
     """One thing that is wrong with a request.
 
-    pointer: JSON pointer of the value ("/items/3/score"); received: at most 64 characters, None where privacy forbids.
+    pointer: JSON pointer of the value ("/items/3/score"); received: at most 64 characters, None where privacy forbids;
+    line: of the text that was sent, if it has lines.
     """
 
     code: str
@@ -17,6 +18,7 @@ class Fault:
     pointer: str = ""
     index: int | None = None
     received: str | None = None
+    line: int | None = None
 
 
 class DomainError(Exception):
@@ -43,6 +45,10 @@ class DomainError(Exception):
         self.faults = tuple(faults)
         self.faults_total = len(self.faults) if faults_total is None else faults_total
         self.retry_after_s = retry_after_s
+
+    def members(self) -> Mapping[str, object]:
+        """What the problem document says beyond the common members, for programs that go on from it."""
+        return {}
 
 
 class Malformed(DomainError):

@@ -239,7 +239,7 @@ def _sparks(tasks: Mapping[UUID, str], runs: Mapping[UUID, Sequence[Run]]) -> di
     condition = Q(pk__in=[])
     for model, own in runs.items():
         end = max(run.window_end for run in own)
-        metric = shared.MAIN_METRIC[tasks[model]]
+        metric = shared.main_metric(tasks[model])
         condition |= Q(model=model, metric=metric, window_end__gt=end - timedelta(days=SPARK_DAYS), window_end__lte=end)
     rows = Measurement.objects.filter(condition, is_latest=True, feature="", segment="").order_by("window_end", "pk")
     return _grouped(rows.only("model_id", "metric", "value", "window_end", "verdict", "n"))

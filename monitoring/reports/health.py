@@ -69,7 +69,7 @@ def health(model: RegisteredModel, *, span: str, now: datetime) -> HealthReport:
 def _figures(
     runs: Sequence[Run], whole: Mapping[str, Measurement], leading: Measurement | None, task: str
 ) -> tuple[Figure, ...]:
-    main = leading.metric if leading else shared.MAIN_METRIC[task]
+    main = leading.metric if leading else shared.main_metric(task)
     return (
         _inputs_figure(runs),
         _outputs_figure(whole),
@@ -138,7 +138,7 @@ def _timeline(
     model: RegisteredModel, end: datetime, days: int, runs: Sequence[Run], leading: Measurement | None
 ) -> Timeline:
     start = end - timedelta(days=days)
-    main = shared.MAIN_METRIC[model.task]
+    main = shared.main_metric(model.task)
     skills = (main, leading.metric) if leading and leading.metric != main else (main,)
     rows = Measurement.objects.filter(
         model=model, is_latest=True, segment="", window_end__gt=start, window_end__lte=end

@@ -112,9 +112,14 @@ def urgency(one: Measurement) -> tuple[bool, int]:
     return (one.verdict in UNJUDGED, rank(one.verdict))
 
 
+def main_metric(task: str) -> str:
+    """The one metric that says most about a model of this task; of a task that nobody has said, the skill."""
+    return MAIN_METRIC.get(task, "skill.1")
+
+
 def leading_performance(whole: Mapping[str, Measurement], task: str) -> Measurement | None:
     """The main metric of the task, unless another one is worse off."""
-    main = MAIN_METRIC[task]
+    main = main_metric(task)
     found = [one for one in whole.values() if one.check_key == "performance"]
     return min(found, key=lambda one: (*urgency(one), one.metric != main, one.metric), default=None)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import CharField, QuerySet, Value
 
-from mlops_portal.kit.errors import NotThere
+from mlops_portal.kit.errors import Conflict, NotThere
 from mlops_portal.kit.prepared import Prepared
 from monitoring.traffic import specs
 from monitoring.traffic.specs import ModelSpec, Target, VersionRow
@@ -15,6 +15,7 @@ from registry.models import ModelVersion, RegisteredModel, Scope
 from registry.permissions import KeyPrincipal, authenticate_key, require_scope
 
 _NOT_THERE = "There is nothing at this address that you may see."
+_NO_TASK = "Nobody has said yet what this model predicts; say its task first, then send again."
 _MODEL_COLUMNS = ("pk", "team_id", "task", "output")
 
 
@@ -40,7 +41,8 @@ def admit(question: Question, now: datetime) -> Admission:
     """The model the key may send to.
 
     Raises Unauthenticated without a valid key, Refused (`insufficient_scope`) without the scope `ingest`, NotThere if
-    the model does not exist or belongs to another team. Two queries, one more when the version's features are new.
+    the model does not exist or belongs to another team, Conflict (`task_not_said`) while its task is not said.
+    Two queries, one more when the version's features are new.
     """
     [answer] = admit_all([(question, now)])
     if isinstance(answer, BaseException):
@@ -89,6 +91,8 @@ def _visible(row: Sequence[Any], principal: KeyPrincipal) -> ModelSpec:
     model = ModelSpec.from_columns(*row)
     if model.team_id != principal.team_id or principal.model_id not in {None, model.id}:
         raise NotThere(_NOT_THERE)
+    if not model.task:
+        raise Conflict(_NO_TASK, code="task_not_said")
     return model
 
 

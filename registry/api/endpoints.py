@@ -1,8 +1,10 @@
 """Routes of endpoints."""
 
+from datetime import datetime
 from typing import Any
 
 from django.shortcuts import get_object_or_404
+from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -10,11 +12,12 @@ from rest_framework.response import Response
 
 from mlops_portal.kit import clock
 from mlops_portal.kit.api import Cursor
-from mlops_portal.kit.conditions import if_match, once, replayed, tagged
-from mlops_portal.kit.errors import Invalid
-from registry import inventory
+from mlops_portal.kit.conditions import if_match, if_match_given, once, replayed, tagged
+from mlops_portal.kit.errors import Invalid, Malformed
+from registry import deployments, inventory
 from registry.api import documents
 from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page
+from registry.api.revisions import RevisionDocument
 from registry.models import Endpoint
 from registry.permissions import Permission, require_somewhere
 
@@ -60,13 +63,32 @@ class EndpointList(InventoryView):
         return _shown_endpoint(endpoint, 201)
 
 
+class EndpointDetailDocument(documents.EndpointDocument):
+    """An endpoint with what it serves."""
+
+    serving = RevisionDocument(allow_null=True, read_only=True, default=None)
+
+
 class EndpointDetail(InventoryView):
     """One endpoint."""
 
-    @extend_schema(operation_id="endpoints_read", responses=documents.EndpointDocument)
+    parameters = ("as_of",)
+
+    @extend_schema(
+        operation_id="endpoints_read",
+        parameters=[
+            OpenApiParameter("as_of", OpenApiTypes.DATETIME, description="A moment; the present one if absent.")
+        ],
+        responses=EndpointDetailDocument,
+    )
     def get(self, request: Request, slug: str) -> Response:
-        """The endpoint; the ETag is what a change sends back."""
-        return _shown_endpoint(_endpoint(request, slug))
+        """The endpoint and what it served at the moment; the ETag is what a change sends back."""
+        endpoint, text = _endpoint(request, slug), request.query_params.get("as_of")
+        deployment = deployments.served_at(endpoint, _moment(text)) if text else deployments.current(endpoint)
+        shown = EndpointDetailDocument(endpoint).data | {
+            "serving": RevisionDocument(deployment).data if deployment else None
+        }
+        return tagged(Response(shown), endpoint.lock_version)
 
     @extend_schema(
         operation_id="endpoints_change",
@@ -82,6 +104,16 @@ class EndpointDetail(InventoryView):
         patch = body(request, documents.EndpointPatch)
         return _shown_endpoint(inventory.edit_endpoint(endpoint, patch, base=base, by=caller(request), now=clock.now()))
 
+    @extend_schema(operation_id="endpoints_retire", responses={204: None})
+    def delete(self, request: Request, slug: str) -> Response:
+        """Note that the model no longer answers there; refused while it serves. `If-Match` may be sent."""
+        endpoint = _endpoint(request, slug)
+        may_write(request, endpoint.model, Permission.INVENTORY_REMOVE)
+        base = if_match_given(request)
+        base = endpoint.lock_version if base is None else base
+        inventory.retire_endpoint(endpoint, base=base, by=caller(request), now=clock.now())
+        return Response(status=204)
+
 
 def _endpoint(request: Request, slug: str) -> Endpoint:
     visible = Endpoint.objects.visible_to(caller(request)).select_related("model__team")
@@ -90,3 +122,16 @@ def _endpoint(request: Request, slug: str) -> Endpoint:
 
 def _shown_endpoint(endpoint: Endpoint, status: int = 200) -> Response:
     return tagged(Response(documents.EndpointDocument(endpoint).data, status=status), endpoint.lock_version)
+
+
+def _moment(text: str) -> datetime:
+    """A moment of the query string; a + that was sent unescaped arrives as a space."""
+    try:
+        moment = parse_datetime(text.replace(" ", "+"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise Malformed(
+            f"as_of={text[:64]!r} is not a moment such as 2026-03-03T12:00:00Z.", code="malformed_parameter"
+        )
+    return moment

@@ -27,9 +27,13 @@ def check_output(checked: Checked, task: str, output: Mapping[str, Any] | None) 
     """The complete output description: what is given over the defaults of the task.
 
     Faults are noted: classes for a task without classes, a binary task without exactly two, a positive class that is
-    none of them, a range that runs backwards.
+    none of them, a range that runs backwards, anything at all while the task is not said.
     """
     given = dict(output or {})
+    if not task:
+        if given:
+            checked.refuse("output", "What it answers depends on its task; say the task as well.", code="task_not_said")
+        return {}
     full = _DEFAULTS.get(task, _DEFAULTS[RegisteredModel.Task.RANKING]) | given
     if unknown := given.keys() - KEYS:
         checked.refuse("output", f"{sorted(unknown)[0][:64]!r} is none of {', '.join(sorted(KEYS))}.")

@@ -54,7 +54,7 @@ class Deployment(models.Model):
         indexes = [models.Index(fields=["endpoint", "-revision"]), models.Index(fields=["endpoint", "-created_at"])]
 
     def __str__(self) -> str:
-        return f"rev {self.revision}"
+        return f"{self.endpoint.slug} rev {self.revision}"
 
     @property
     def etag(self) -> str:

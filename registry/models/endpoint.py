@@ -21,6 +21,10 @@ class EndpointQuerySet(models.QuerySet["Endpoint"]):
         """Not retired."""
         return self.filter(retired_at=None)
 
+    def serving(self) -> Self:
+        """Whose present revision has arms: neither off nor never activated."""
+        return self.filter(pointer__deployment__isnull=False).exclude(pointer__deployment__strategy="off")
+
 
 class Endpoint(models.Model):
     """One row is one address, job or queue at which a model answers."""

@@ -15,7 +15,8 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
     def visible_to(self, user: Viewer) -> Self:
         """Models of the viewer's teams."""
-        return self.filter(user.model_filter(), team__in=Team.objects.visible_to(user))
+        within = Q() if user.sees_all_teams else Q(team__in=Team.objects.visible_to(user))
+        return self.filter(user.model_filter(), within)
 
     def live(self) -> Self:
         """Not deleted."""
@@ -56,7 +57,8 @@ class RegisteredModel(models.Model):
     risk = models.CharField(max_length=16, choices=Risk, default=Risk.UNRATED)
     risk_reason = models.TextField(blank=True, default="")
     review_due_on = models.DateField(null=True)
-    task = models.CharField(max_length=16, choices=Task)
+    # Empty: registered by a client that says no task, such as MLflow's. It may be said once; traffic needs it.
+    task = models.CharField(max_length=16, blank=True, default="", choices=[("", "Task not said yet"), *Task.choices])
     # What the model answers: score, classes, positive, range, unit (registry/inventory/output.py).
     output = models.JSONField(default=dict)
     next_version = models.PositiveIntegerField(default=1)
@@ -86,7 +88,10 @@ class RegisteredModel(models.Model):
                 name="model_name_has_no_path",
             ),
         ]
-        indexes = [models.Index(fields=["team", "slug"])]
+        indexes = [
+            models.Index(fields=["team", "slug"]),
+            models.Index(fields=["updated_at", "id"], condition=Q(deleted_at=None), name="live_models_by_update"),
+        ]
 
     def __str__(self) -> str:
         return self.name

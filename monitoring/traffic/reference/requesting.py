@@ -55,9 +55,11 @@ def request(
     primary: let it freeze the grid of its version once it is loaded; the first reference of a version does anyway.
     A failed reference of the same name gives way. Raises Refused without the right, Invalid for a name or format
     that will not do, WrongMedia if the content is not of the format, TooLarge above its limit, and Conflict
-    (`name_taken`) if the version has a reference of this name.
+    (`name_taken`) if the version has a reference of this name, or (`task_not_said`) while the model has no task.
     """
     require(by, Permission.MONITOR_EDIT, version.model.team)
+    if not version.model.task:
+        raise Conflict("Nobody has said yet what this model predicts; say its task first.", code="task_not_said")
     name = _checked_name(name, file_format)
     reference_id = uuid4()
     with _opened(file) as opened:
