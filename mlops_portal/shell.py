@@ -45,6 +45,7 @@ SECTIONS = (
             "registry:version-",
             "registry:feature-",
             "registry:endpoint-",
+            "registry:manifest-",
             "monitoring:model-",
             "monitoring:reference-",
         ),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from registry.views import changes, endpoints, features, messages, models, teams, trail, versions, webhooks
+from registry.views import changes, endpoints, features, manifests, messages, models, teams, trail, versions, webhooks
 
 app_name = "registry"
 
@@ -29,6 +29,8 @@ urlpatterns = [
     path("endpoints/<str:slug>/retire/", endpoints.endpoint_retire, name="endpoint-retire"),
     path("audit/", trail.audit_list, name="audit-list"),
     path("audit/export.csv", trail.audit_export, name="audit-export"),
+    path("inventory/", manifests.manifest_apply, name="manifest-apply"),
+    path("teams/<str:slug>/manifest.yaml", manifests.team_export, name="team-export"),
     path("teams/", teams.team_list, name="team-list"),
     path("teams/new/", teams.team_create, name="team-create"),
     path("teams/<str:slug>/", teams.team_detail, name="team-detail"),
