@@ -2,7 +2,21 @@
 
 from django.urls import path
 
-from registry.views import changes, endpoints, features, manifests, messages, models, teams, trail, versions, webhooks
+from registry.views import (
+    changes,
+    consumers,
+    endpoints,
+    features,
+    labels,
+    manifests,
+    messages,
+    models,
+    sources,
+    teams,
+    trail,
+    versions,
+    webhooks,
+)
 
 app_name = "registry"
 
@@ -20,6 +34,14 @@ urlpatterns = [
     path("models/<str:slug>/features/<uuid:feature_id>/", features.feature_edit, name="feature-edit"),
     path("models/<str:slug>/features/<uuid:feature_id>/remove/", features.feature_remove, name="feature-remove"),
     path("models/<str:slug>/versions/", versions.version_list, name="version-list"),
+    path("models/<str:slug>/tags/", labels.model_tags, name="model-tags"),
+    path("models/<str:slug>/tags/remove/", labels.model_tag_remove, name="model-tag-remove"),
+    path("models/<str:slug>/aliases/", labels.alias_list, name="alias-list"),
+    path("models/<str:slug>/aliases/<str:name>/drop/", labels.alias_drop, name="alias-drop"),
+    path("models/<str:slug>/versions/compare/", versions.version_compare, name="version-compare"),
+    path("models/<str:slug>/versions/<int:number>/delete/", versions.version_delete, name="version-delete"),
+    path("models/<str:slug>/versions/<int:number>/tags/", labels.version_tags, name="version-tags"),
+    path("models/<str:slug>/versions/<int:number>/tags/remove/", labels.version_tag_remove, name="version-tag-remove"),
     path("models/<str:slug>/versions/new/", versions.version_create, name="version-create"),
     path("models/<str:slug>/versions/<int:number>/", versions.version_detail, name="version-detail"),
     path("models/<str:slug>/versions/<int:number>/block/", versions.version_block, name="version-block"),
@@ -27,6 +49,15 @@ urlpatterns = [
     path("models/<str:slug>/endpoints/new/", endpoints.endpoint_create, name="endpoint-create"),
     path("endpoints/<str:slug>/", endpoints.endpoint_edit, name="endpoint-edit"),
     path("endpoints/<str:slug>/retire/", endpoints.endpoint_retire, name="endpoint-retire"),
+    path("sources/", sources.source_list, name="source-list"),
+    path("sources/new/", sources.source_create, name="source-create"),
+    path("sources/<str:slug>/", sources.source_detail, name="source-detail"),
+    path("sources/<str:slug>/edit/", sources.source_edit, name="source-edit"),
+    path("sources/<str:slug>/retire/", sources.source_retire, name="source-retire"),
+    path("consumers/", consumers.consumer_list, name="consumer-list"),
+    path("consumers/<uuid:consumer_id>/", consumers.consumer_edit, name="consumer-edit"),
+    path("consumers/<uuid:consumer_id>/retire/", consumers.consumer_retire, name="consumer-retire"),
+    path("endpoints/<str:slug>/consumers/new/", consumers.consumer_create, name="consumer-create"),
     path("audit/", trail.audit_list, name="audit-list"),
     path("audit/export.csv", trail.audit_export, name="audit-export"),
     path("inventory/", manifests.manifest_apply, name="manifest-apply"),
