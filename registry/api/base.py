@@ -35,12 +35,14 @@ class InventoryView(APIView):
 
     parameters: tuple[str, ...] = ()
     pagination_class = Cursor  # of those that list, for the schema
+    written_parameters: tuple[str, ...] = ()  # of the methods that write
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check credentials, the right to read, and the names of the query parameters."""
         super().initial(request, *args, **kwargs)
         require_view(caller(request), Permission.INVENTORY_VIEW)
-        only_parameters(request._request, self.parameters if request.method in {"GET", "HEAD"} else ())
+        is_read = request.method in {"GET", "HEAD"}
+        only_parameters(request._request, self.parameters if is_read else self.written_parameters)
 
 
 def page(request: Request, rows: QuerySet[Any], document: type[Any]) -> Response:
