@@ -20,7 +20,7 @@ Handler = Callable[[HttpRequest], HttpResponse]
 _log = logging.getLogger("portal.request")
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 API = "/api/"
-_TRAFFIC = re.compile(r"/api/v1/(?:models/[^/]+/(?:predictions|outcomes)|serving/[^/]+)")
+_TRAFFIC = re.compile(r"/api/v1/(?:models/[^/]+/(?:predictions|outcomes)|serving/[^/]+)|/api/[23]\.0/mlflow/.*")
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 
 
@@ -90,8 +90,9 @@ class ApiBoundary:
 
 
 class TrafficWay:
-    """The short way of predictions, outcomes and polls of the serving layer: they carry a key, so sessions, CSRF,
-    messages and htmx do not concern them, and what these cost would be half of the work that a single record is."""
+    """The short way of predictions, outcomes, polls of the serving layer and MLflow's clients: they carry a key, so
+    sessions, CSRF, messages and htmx do not concern them, and what these cost would be half of the work that a single
+    record is."""
 
     def __init__(self, get_response: Handler) -> None:
         self.get_response = get_response

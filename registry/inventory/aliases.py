@@ -10,6 +10,7 @@ from django.db.models.functions import Greatest
 from mlops_portal.kit.errors import Conflict
 from registry import audit
 from registry.actors import Actor, actor_label
+from registry.inventory.telling import tell
 from registry.models import Alias, Deployment, ModelVersion, RegisteredModel
 from registry.permissions import Permission, require
 from registry.rules import SHOWN, Checked
@@ -49,6 +50,7 @@ def set_alias(
         raise Conflict(f"{model.name} has no version {version.number} now.")
     changes = {name: [before.version.number if before else None, version.number]}
     audit.record("alias.set", model, by=by, now=now, team=model.team, changes=changes)
+    tell("alias.set", model, now=now, alias=name, version=str(version.number))
     return alias
 
 
@@ -61,6 +63,7 @@ def end_alias(model: RegisteredModel, name: str, *, by: Actor, now: datetime) ->
     if before is None or not close(open_row, now):
         return False
     audit.record("alias.ended", model, by=by, now=now, team=model.team, changes={name: [before.version.number, None]})
+    tell("alias.ended", model, now=now, alias=name, version=str(before.version.number))
     return True
 
 

@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 
 from registry import audit
 from registry.actors import Actor
+from registry.inventory.telling import tell
 from registry.models import ModelVersion, RegisteredModel, Tag
 from registry.permissions import Permission, require
 from registry.rules import SHOWN, Checked
@@ -40,6 +41,7 @@ def set_tag(obj: Tagged, key: str, value: str, *, by: Actor, now: datetime) -> T
         _insert(Tag(model=model, version=version, key=key, value=value))
     changes = {key: [before.value if before else None, value]}
     audit.record("tag.set", obj, by=by, now=now, team=model.team, changes=changes)
+    tell("tag.set", obj, now=now, key=key, value=value)
     return row.get()
 
 
@@ -53,6 +55,7 @@ def delete_tag(obj: Tagged, key: str, *, by: Actor, now: datetime) -> bool:
     if before is None or not row.delete()[0]:
         return False
     audit.record("tag.deleted", obj, by=by, now=now, team=model.team, changes={key: [before.value, None]})
+    tell("tag.deleted", obj, now=now, key=key)
     return True
 
 

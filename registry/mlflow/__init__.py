@@ -1,1 +1,1 @@
-"""The MLflow Model Registry REST API: requests in, the verbs of `inventory`, answers out. It holds no rule of its own."""
+"""The MLflow Model Registry REST API: requests in, verbs of `inventory` called, answers out. No rule stands here."""

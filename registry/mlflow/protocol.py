@@ -62,6 +62,10 @@ class Given:
         """The name of a model, as names are stored: composed, without blanks around it."""
         return unicodedata.normalize("NFC", self.needed(name)).strip()
 
+    def wanted_name(self) -> str:
+        """The name that the request would give to a model, for a sentence; empty if it names none."""
+        return str(self._one("new_name") or self._one("name") or "")
+
     def version(self) -> int:
         """The number of a version; 0, which none has, for one that is out of range. Text and number are both taken."""
         value = self._one("version")
