@@ -30,6 +30,7 @@ CODES: dict[str, Entry] = {
     "method_not_allowed": Entry(405, "The route has no such method.", "The `Allow` header lists those it has."),
     "conflict": Entry(409, "The state does not allow the step.", "Read it again and decide anew."),
     "name_taken": Entry(409, "The name is taken in this installation.", "Choose another one."),
+    "source_in_use": Entry(409, "Models or other sources still read from the source.", "Give them another source first."),
     "task_not_said": Entry(409, "Nobody has said yet what the model predicts, so its traffic cannot be read.", "Say its task once: on its page, or by PATCH with `task` and `output`."),
     "version_in_use": Entry(409, "An endpoint serves the version.", "Activate another version at the endpoints that the answer names."),
     "base_moved": Entry(409, "Another revision is served than the one named as base.", "Read the endpoint; `revision` and `changed` say what won."),

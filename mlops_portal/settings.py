@@ -149,7 +149,7 @@ TEMPLATES = [
 ]
 
 # --- Code that lower packages run, by dotted path (style.md 3): code, not environment
-JOB_TABLES = ["registry.tasks.JOBS", "monitoring.tasks.JOBS"]
+JOB_TABLES = ["registry.tasks.JOBS", "monitoring.tasks.JOBS", "mlops_portal.readiness.JOBS"]
 SWEEPS = [
     "monitoring.traffic.compaction.sweep",
     "monitoring.planner.plan",
@@ -161,6 +161,8 @@ SWEEPS = [
     "registry.outbox.sweep",
     "registry.rates.sweep",
     "registry.sessions.sweep",
+    "registry.anchors.sweep",
+    "mlops_portal.readiness.sweep",
 ]
 CHUNK_STEPS: list[str] = []
 # Jobs that turn a refused activation into a proposal; only kinds with a handler may stand here.

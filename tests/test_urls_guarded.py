@@ -15,9 +15,10 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
-from registry import deployments
+from registry import deployments, inventory, outbox, upstream, webhooks
 from registry.deployments import ApprovalRequired, Authority
-from registry.models import ApiKey, Scope, Team
+from registry.models import ApiKey, Scope, Source, Team
+from registry.upstream import Change
 from tests.factories import (
     NOON,
     api,
@@ -89,7 +90,30 @@ def known(team: Team, alice) -> dict[str, Any]:
         rejected=0,
         received_at=NOON,
     )
+    webhook, _ = webhooks.register(
+        team,
+        name="ops",
+        url="https://hooks.example.org/",
+        events=["version.*"],
+        resolver=lambda *_: ["93.184.216.34"],
+        by="setup",
+        now=NOON,
+    )
+    [message] = outbox.publish("version.registered", "v1", {}, team=team, now=NOON)
+    source = Source.objects.create(
+        slug="bureau", team=team, name="Bureau", kind="api", created_at=NOON, created_by="setup", updated_at=NOON
+    )
+    change = Change(kind="schema", title="Column renamed", started_at=NOON, source=source)
+    event, _ = upstream.report_change(team, change, by="setup", now=NOON)
+    inventory.set_tag(model, "domain", "lending", by="setup", now=NOON)
+    inventory.set_alias(model, "champion", version, by="setup", now=NOON)
+    consumer = inventory.create_consumer(
+        endpoint, name="loan-desk", kind="service", use="assisted", by="setup", now=NOON
+    )
     return {
+        "webhook_id": webhook.pk,
+        "message_id": message.pk,
+        "event_id": event.pk,
         "number": version.number,
         "run_id": run.pk,
         "alert_id": Alert.objects.get().pk,
@@ -101,11 +125,20 @@ def known(team: Team, alice) -> dict[str, Any]:
         "username": "alice",
         "key_id": ApiKey.objects.get(label="sender").key_id,
         "path": "experiments/list",
+        "consumer_id": consumer.pk,
+        "key": "domain",
+        "name": "champion",
         "code": "unknown_version",
         "token": "nonsense",
         "revision": 1,
         "intent_id": refused.value.intent_id,
-        "slug": {"models": model.slug, "endpoints": endpoint.slug, "serving": endpoint.slug, "teams": team.slug},
+        "slug": {
+            "models": model.slug,
+            "endpoints": endpoint.slug,
+            "serving": endpoint.slug,
+            "teams": team.slug,
+            "sources": source.slug,
+        },
     }
 
 

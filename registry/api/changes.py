@@ -1,6 +1,5 @@
 """Routes of change events."""
 
-from collections.abc import Mapping
 from typing import Any, cast
 from uuid import UUID
 
@@ -15,13 +14,12 @@ from rest_framework.views import APIView
 from mlops_portal.kit import clock
 from mlops_portal.kit.api import Cursor, StrictParser, only_parameters
 from mlops_portal.kit.body import Moment
-from mlops_portal.kit.errors import Invalid, Malformed
+from mlops_portal.kit.errors import Malformed
 from registry import upstream
 from registry.api.base import caller, page, team_of
 from registry.api.documents_changes import ChangeBody, ChangeEventDetail, ChangeEventDocument
-from registry.models import ChangeEvent, Endpoint, RegisteredModel, Source, Team
+from registry.models import ChangeEvent, RegisteredModel
 from registry.permissions import Permission, require, require_somewhere, require_view
-from registry.upstream import Change
 
 FILTERS = {
     "kind": "kind",
@@ -80,7 +78,7 @@ class ChangeEventList(APIView):
         require(caller(request), Permission.CHANGE_EVENT_REPORT, team)
         now = clock.now()
         values.setdefault("started_at", now)
-        event, is_new = upstream.report_change(team, _change(team, values), by=caller(request), now=now)
+        event, is_new = upstream.report_change(team, upstream.change_of(team, values), by=caller(request), now=now)
         return Response(ChangeEventDocument(event).data, status=201 if is_new else 200)
 
 
@@ -101,22 +99,6 @@ class ChangeEventOne(APIView):
 def _visible(request: Request) -> QuerySet[ChangeEvent]:
     rows = ChangeEvent.objects.visible_to(caller(request))
     return rows.select_related("team", "source", "model", "endpoint__model")
-
-
-def _change(team: Team, values: Mapping[str, Any]) -> Change:
-    """The change with the team's own objects in the place of their slugs."""
-    fields = {name: value for name, value in values.items() if name not in {"feature", "model", "endpoint", "source"}}
-    rows: dict[str, QuerySet[Any]] = {
-        "model": RegisteredModel.objects.live().filter(team=team),
-        "endpoint": Endpoint.objects.filter(model__team=team).select_related("model"),
-        "source": Source.objects.filter(team=team),
-    }
-    for name, known in rows.items():
-        if slug := values.get(name):
-            fields[name] = known.filter(slug=slug).first()
-            if fields[name] is None:
-                raise Invalid(f"The {name} {slug[:64]!r} does not exist in {team.name}.", field=name)
-    return Change(**fields, feature_name=values.get("feature", ""))
 
 
 def _moment(name: str, text: str) -> Any:

@@ -25,7 +25,7 @@ from registry.rules import Checked
 NAME_LIMIT, SLUG_LIMIT = 256, 63
 SLUG_ATTEMPTS = 5
 DESCRIPTION_LIMIT = 100_000
-RESERVED_SLUGS = frozenset({"new"})  # addresses beside those of models
+RESERVED_SLUGS = frozenset({"new", "filters"})  # addresses beside those of models
 EDITABLE = frozenset(
     {
         "name",
@@ -78,7 +78,7 @@ def register_model(
         fields["output"] = check_output(checked, task, output)
         check_tags(checked, tags or {})
         chosen = _check_slug(checked, slug) if slug else suggest_slug(fields["name"])
-    drafts = check_drafts(features)
+    drafts = check_drafts(features, team)
     model = RegisteredModel(
         team=team,
         slug=chosen,

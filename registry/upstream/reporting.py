@@ -8,8 +8,9 @@ from typing import Any
 from uuid import uuid4
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 
-from mlops_portal.kit.errors import Refused
+from mlops_portal.kit.errors import Invalid, Refused
 from mlops_portal.kit.ruling import Ruling
 from registry import audit, outbox
 from registry.actors import Actor, KeyPrincipal, actor_label
@@ -42,6 +43,25 @@ class Change:
     url: str = ""
     payload: Mapping[str, Any] = field(default_factory=dict)
     severity: str = ChangeEvent.Severity.INFO
+
+
+def change_of(team: Team, values: Mapping[str, Any]) -> Change:
+    """The change that plain values describe: slugs for model, endpoint and source, `feature` for its name.
+
+    Raises Invalid if the team has no such model, endpoint or source.
+    """
+    known: dict[str, QuerySet[Any]] = {
+        "model": RegisteredModel.objects.live().filter(team=team),
+        "endpoint": Endpoint.objects.filter(model__team=team).select_related("model"),
+        "source": Source.objects.filter(team=team),
+    }
+    fields = {name: value for name, value in values.items() if name not in {"feature", *known}}
+    for name, rows in known.items():
+        if slug := values.get(name):
+            fields[name] = rows.filter(slug=slug).first()
+            if fields[name] is None:
+                raise Invalid(f"The {name} {slug[:64]!r} does not exist in {team.name}.", field=name)
+    return Change(**fields, feature_name=values.get("feature", ""))
 
 
 def may_report(actor: Actor, team: Team) -> Ruling:

@@ -178,6 +178,7 @@ def _team_page(
         "members": _member_rows(request, team),
         "may_manage": permissions.ruling(request.user, Permission.MEMBER_MANAGE, team),
         "may_keys": may_keys,
+        "may_webhooks": permissions.ruling(request.user, Permission.WEBHOOK_MANAGE, team),
         "keys": _keys(team) if may_keys else [],
         "member_form": member_form or MemberAddForm(auto_id="member-%s"),
         "key_form": key_form or KeyForm(team=team, auto_id="key-%s"),

@@ -52,7 +52,8 @@ def _send(webhook: Webhook, body: bytes, now: datetime) -> Trial:
         return Trial(success=False, error=f"The secret cannot be read: {error}. Rotate it.")
     except (NoAnswer, DomainError) as error:
         return Trial(success=False, error=str(error))
-    return Trial(success=answer.is_success, status=answer.status, answer=answer.excerpt)
+    told = "" if answer.is_success else f"It answered {answer.status}; only 2xx means that a message was taken."
+    return Trial(success=answer.is_success, status=answer.status, answer=answer.excerpt, error=told)
 
 
 def _example(webhook: Webhook, event: str, now: datetime) -> bytes:

@@ -1,8 +1,10 @@
 """Change events: each reported once, and the models that they may explain."""
 
 from datetime import timedelta
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from mlops_portal.kit.errors import Invalid, Refused
 from registry import permissions, upstream
@@ -223,3 +225,31 @@ class TestCloudEvents:
 
         with pytest.raises(Invalid, match=says):
             upstream.from_cloudevent({}, body)
+
+
+class TestCommand:
+    def run(self, *words):
+        out = StringIO()
+        call_command("report_change", *words, stdout=out)
+        return out.getvalue()
+
+    def test_it_reports_once(self, team):
+        make_model(team=team, slug="credit")
+        words = ("risk", "New prices", "--kind", "policy", "--model", "credit", "--origin", "erp", "--event-id", "7")
+
+        assert self.run(*words).startswith("Reported: New prices")
+        assert self.run(*words).startswith("Known before: New prices")
+        assert ChangeEvent.objects.get().model.slug == "credit"
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (("nope", "x", "--kind", "policy"), "There is no team nope"),
+            (("risk", "x", "--kind", "policy", "--source", "nope"), "does not exist in Risk"),
+            (("risk", "x", "--kind", "policy", "--since", "yesterday"), "Write a time such as"),
+            (("risk", "x", "--kind", "policy", "--since", "2001-01-01T00:00:00Z"), "over 400 days ago"),
+        ],
+    )
+    def test_what_will_not_do_is_said(self, team, words, says):
+        with pytest.raises(CommandError, match=says):
+            self.run(*words)
