@@ -30,6 +30,8 @@ CODES: dict[str, Entry] = {
     "method_not_allowed": Entry(405, "The route has no such method.", "The `Allow` header lists those it has."),
     "conflict": Entry(409, "The state does not allow the step.", "Read it again and decide anew."),
     "name_taken": Entry(409, "The name is taken in this installation.", "Choose another one."),
+    "not_your_manifest": Entry(409, "An object of the manifest belongs to another team or another manifest.", "Choose another slug, or change the object where it is kept."),
+    "plan_moved": Entry(409, "The inventory changed since the plan was shown.", "Look at the new plan and apply that."),
     "source_in_use": Entry(409, "Models or other sources still read from the source.", "Give them another source first."),
     "task_not_said": Entry(409, "Nobody has said yet what the model predicts, so its traffic cannot be read.", "Say its task once: on its page, or by PATCH with `task` and `output`."),
     "version_in_use": Entry(409, "An endpoint serves the version.", "Activate another version at the endpoints that the answer names."),

@@ -334,6 +334,7 @@ def fault_document(fault: Fault) -> dict[str, Any]:
         "code": fault.code,
         "detail": fault.detail,
         "received": fault.received,
+        "line": fault.line,
     }
     return {name: value for name, value in members.items() if value is not None}
 

@@ -294,13 +294,13 @@ def _columns(draft: FeatureDraft) -> dict[str, Any]:
 
 def _changes(before: Mapping[str, FeatureDraft], after: Mapping[str, FeatureDraft]) -> dict[str, list[Any]]:
     """What the audit trail says: per feature, what it was and what it is."""
-    was, is_now = ({name: _described(draft) for name, draft in side.items()} for side in (before, after))
+    was, is_now = ({name: described(draft) for name, draft in side.items()} for side in (before, after))
     names = [*was, *(name for name in is_now if name not in was)]
     return {name: [was.get(name), is_now.get(name)] for name in names if was.get(name) != is_now.get(name)}
 
 
-def _described(draft: FeatureDraft) -> dict[str, Any]:
-    """The draft without what is at its default, to keep the trail readable."""
+def described(draft: FeatureDraft) -> dict[str, Any]:
+    """The draft without what is at its default, as the trail and manifests tell it."""
     plain = FeatureDraft(name=draft.name, dtype=draft.dtype)
     values = _columns(draft) | {"source": draft.source.slug if draft.source else None}
     usual = _columns(plain)
