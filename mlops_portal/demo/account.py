@@ -19,10 +19,18 @@ def is_wanted() -> bool:
     return not RegisteredModel.objects.exists() or _marker().is_file()
 
 
-def begin() -> None:
-    """Note that the demo is being loaded, and make its person, so that both are known before the first model is."""
+def begin(now: datetime) -> datetime:
+    """Note that the demo is being loaded, and make its person, so that both are known before the first model is.
+
+    Returns when its loading began: `now`, or the time of the load that was stopped.
+    """
     person()
-    _marker().touch(mode=0o600)
+    marker = _marker()
+    if marker.is_file() and (begun := marker.read_text(encoding="utf-8").strip()):
+        return datetime.fromisoformat(begun)
+    marker.touch(mode=0o600)
+    marker.write_text(f"{now.isoformat()}\n", encoding="utf-8")
+    return now
 
 
 def finish() -> None:

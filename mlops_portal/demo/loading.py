@@ -1,14 +1,13 @@
 """The demo company into an empty portal: registered by the same verbs, brought in by the same path as any history."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pandas as pd
-from django.db.models import Min
 
-from mlops_portal.demo import account, company
+from mlops_portal.demo import account, company, surroundings
 from mlops_portal.demo.company import Story
 from mlops_portal.jobs import worker
 from monitoring.backfill import session
@@ -26,12 +25,12 @@ def load(*, now: datetime, say: Say, days: int = company.DAYS) -> None:
     A demo that was left half loaded is completed: its files are made again as of its first start, and what they hold is
     stored once.
     """
-    account.begin()
+    now = account.begin(now)
     person = account.person()
-    now = RegisteredModel.objects.filter(is_demo=True).aggregate(first=Min("created_at"))["first"] or now
     for story in company.STORIES:
         known = RegisteredModel.objects.live().filter(slug=story.slug, is_demo=True).first()
-        model = known or _registered(story, person, now)
+        model = known or _registered(story, person, now - timedelta(days=days + 1))
+        surroundings.furnish(model, now=now)
         with TemporaryDirectory() as folder:
             done = session.perform(
                 session.plan(_files(story, model, Path(folder), now, days)),

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from mlops_portal import hosting, readiness_checks
 from mlops_portal.demo import account
 from mlops_portal.hosting import Address, CannotServe, Errand, Portal, demo_command
+from mlops_portal.kit import clock
 from registry import permissions
 
 
@@ -35,7 +36,7 @@ class Command(BaseCommand):
         workers = 0 if options["no_worker"] else settings.PORTAL_WORKERS
         portal = Portal(address, web_processes=options["workers"], workers=workers)
         if options["demo"] and account.is_wanted():
-            account.begin()
+            account.begin(clock.now())
             portal.errand = Errand(demo_command(), self._say_demo)
         try:
             portal.run(self._say_where)
