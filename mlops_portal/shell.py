@@ -45,6 +45,7 @@ SECTIONS = (
             "registry:version-",
             "registry:feature-",
             "registry:endpoint-create",
+            "registry:alias-",
             "monitoring:model-",
             "monitoring:reference-",
         ),
@@ -52,6 +53,8 @@ SECTIONS = (
         heading="Inventory",
     ),
     Section("serving", "Endpoints", "registry:endpoint-list", ("registry:endpoint-",), "e"),
+    Section("sources", "Sources", "registry:source-list", ("registry:source-",)),
+    Section("consumers", "Consumers", "registry:consumer-list", ("registry:consumer-",)),
     Section("changes", "Changes", "registry:change-list", ("registry:change-",), "c"),
     Section(
         "teams",

@@ -101,7 +101,7 @@ def _test(name: str, wanted: str) -> Callable[[Any], bool]:
 
 
 def _said(value: str | None) -> tuple[str, str]:
-    return (NONE, "Nobody") if value is None else (value, value)
+    return (value, value) if value else (NONE, "Nobody" if value is None else "Not said")
 
 
 def _related(question: ModelQuestion, viewer: Viewer) -> dict[str, Counter[tuple[str, str]]]:

@@ -3,8 +3,10 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from registry.models import Feature, RegisteredModel, Source, Viewer
 
@@ -20,12 +22,16 @@ class Dependent:
 
 def sources(viewer: Viewer) -> QuerySet[Source]:
     """The sources in use that the viewer may see, with how many models and features read from each."""
-    live = Q(features__version=None, features__model__deleted_at=None)
+    live = Feature.objects.current().filter(source=OuterRef("pk"), model__deleted_at=None).order_by().values("source")
     visible = Source.objects.visible_to(viewer).active().select_related("team", "fed_by")
     return visible.annotate(
-        model_count=Count("features__model", filter=live, distinct=True),
-        feature_count=Count("features", filter=live, distinct=True),
+        model_count=_number(live.annotate(n=Count("model", distinct=True))),
+        feature_count=_number(live.annotate(n=Count("pk"))),
     )
+
+
+def _number(grouped: Any) -> Coalesce:
+    return Coalesce(Subquery(grouped.values("n")), Value(0), output_field=IntegerField())
 
 
 def dependents(source: Source, viewer: Viewer) -> list[Dependent]:

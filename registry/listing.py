@@ -237,7 +237,7 @@ _ANNOTATED: dict[str, dict[str, Any]] = {
 _FIXED: dict[str, Sequence[str]] = {
     "lifecycle": RegisteredModel.Lifecycle.values,
     "risk": RegisteredModel.Risk.values,
-    "task": RegisteredModel.Task.values,
+    "task": (*RegisteredModel.Task.values, NONE),
     "strategy": (*Deployment.Strategy.values, "never"),
 }
 _FILTERS: dict[str, Callable[[str], Q]] = {
@@ -245,7 +245,7 @@ _FILTERS: dict[str, Callable[[str], Q]] = {
     "owner": _owner,
     "lifecycle": lambda value: Q(lifecycle=value),
     "risk": lambda value: Q(risk=value),
-    "task": lambda value: Q(task=value),
+    "task": lambda value: Q(task="" if value == NONE else value),
     "environment": _environment,
     "strategy": _strategy,
     "source": _source,

@@ -15,7 +15,7 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
-from registry import deployments, outbox, upstream, webhooks
+from registry import deployments, inventory, outbox, upstream, webhooks
 from registry.deployments import ApprovalRequired, Authority
 from registry.models import ApiKey, Scope, Source, Team
 from registry.upstream import Change
@@ -105,6 +105,11 @@ def known(team: Team, alice) -> dict[str, Any]:
     )
     change = Change(kind="schema", title="Column renamed", started_at=NOON, source=source)
     event, _ = upstream.report_change(team, change, by="setup", now=NOON)
+    inventory.set_tag(model, "domain", "lending", by="setup", now=NOON)
+    inventory.set_alias(model, "champion", version, by="setup", now=NOON)
+    consumer = inventory.create_consumer(
+        endpoint, name="loan-desk", kind="service", use="assisted", by="setup", now=NOON
+    )
     return {
         "webhook_id": webhook.pk,
         "message_id": message.pk,
@@ -120,6 +125,9 @@ def known(team: Team, alice) -> dict[str, Any]:
         "username": "alice",
         "key_id": ApiKey.objects.get(label="sender").key_id,
         "path": "experiments/list",
+        "consumer_id": consumer.pk,
+        "key": "domain",
+        "name": "champion",
         "code": "unknown_version",
         "token": "nonsense",
         "revision": 1,

@@ -36,7 +36,7 @@ def feature_list(request: SignedInRequest, slug: str) -> HttpResponse:
         "model": model,
         "tab": "features",
         "form": form,
-        "features": Feature.objects.current().filter(model=model),
+        "features": Feature.objects.current().filter(model=model).select_related("source"),
         "may_edit": may_edit,
     }
     return render(request, "registry/feature_list.html", context, status=status(form))

@@ -10,19 +10,18 @@ from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import NoReverseMatch, reverse
-from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_safe
-from rest_framework.request import Request
 
 from mlops_portal.kit import clock, sheets
 from mlops_portal.kit.api import Cursor, only_parameters
 from mlops_portal.kit.htmx import render_page
 from mlops_portal.kit.ruling import Ruling
-from registry import deployments, facets, inventory, listing, permissions
+from registry import facets, history, inventory, listing, permissions
 from registry.forms import obey, status
 from registry.forms.inventory import DeleteForm, ModelForm
-from registry.models import Feature, RegisteredModel, Team
+from registry.models import Feature, RegisteredModel, Tag, Team
 from registry.permissions import Permission
+from registry.views.paging import address, in_order
 from registry.views.request import SignedInRequest
 
 EXPORT_LIMIT = 10_000
@@ -59,21 +58,19 @@ class Step:
 def model_list(request: SignedInRequest) -> HttpResponse:
     question = listing.read_question(only_parameters(request, (*listing.PARAMETERS, *Cursor.parameters)))
     if usual := _usual_order(request):
-        return redirect(f"{request.path}{_url(request, sort=usual)}")
-    cursor, models = Cursor(), listing.answer(question, request.user).select_related("team", "owner")
-    page = cursor.paginate_queryset(models, Request(request))
-    token = cursor.get_paginated_response([]).data["next"]
+        return redirect(f"{request.path}{address(request, sort=usual)}")
+    page = in_order(listing.answer(question, request.user).select_related("team", "owner"), request)
     own = facets.own_options(question, request.user)
     context = {
-        "rows": listing.listed(page),
+        "rows": listing.listed(page.rows),
         "question": question,
         "facets": [(name, facets.LABELS[name], _pairs(found)) for name, found in own.items()],
         "chosen": _chosen(question),
-        "next_url": _url(request, cursor=token) if token else "",
-        "previous_url": _url(request) if "cursor" in request.GET else "",
-        "same_url": _url(request),
+        "next_url": page.next_url,
+        "previous_url": page.previous_url,
+        "same_url": address(request),
         "may_register": _may_register(request),
-        "anything": page or _visible(request).exists(),
+        "anything": page.rows or _visible(request).exists(),
     }
     if not context["anything"]:
         teams = Team.objects.visible_to(request.user).order_by("name")
@@ -94,7 +91,7 @@ def model_filters(request: SignedInRequest) -> HttpResponse:
     context = {
         "question": question,
         "facets": [(name, facets.LABELS[name], _pairs(options)) for name, options in found.items() if options],
-        "list_url": f"{reverse('registry:model-list')}{_url(request)}",
+        "list_url": f"{reverse('registry:model-list')}{address(request)}",
     }
     return render_page(request, "registry/model_filters.html", context, partials={"more-filters"})
 
@@ -112,6 +109,8 @@ def model_export(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @login_required
 def model_detail(request: SignedInRequest, slug: str) -> HttpResponse:
+    asked = only_parameters(request, ("as_of",))
+    at = history.moment("as_of", asked["as_of"]) if asked.get("as_of") else None
     model = found_model(request, slug)
     version = model.versions.filter(deleted_at=None).order_by("-number").first()
     feature_count = Feature.objects.current().filter(model=model).count()
@@ -120,9 +119,10 @@ def model_detail(request: SignedInRequest, slug: str) -> HttpResponse:
         "tab": "overview",
         "version": version,
         "version_count": model.versions.filter(deleted_at=None).count(),
-        "endpoints": deployments.served(
-            model.endpoints.active().select_related("environment", "pointer__deployment").order_by("slug")
-        ),
+        "at": at,
+        "serving": history.serving(model, at),
+        "aliases": history.aliases(model, at),
+        "tags": list(Tag.objects.of_models().filter(model=model).order_by("key")),
         "feature_count": feature_count,
         "steps": _first_steps(model, feature_count),
         "readiness": [_readiness_step(item) for item in model.readiness],
@@ -225,11 +225,6 @@ def _base(request: SignedInRequest, model: RegisteredModel) -> int:
     """The state the person has seen: that of the form they were shown."""
     given = request.POST.get("base", "")
     return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else model.lock_version
-
-
-def _url(request: SignedInRequest, **changes: str) -> str:
-    kept = {name: str(value) for name, value in request.GET.items() if name not in Cursor.parameters and value}
-    return f"?{urlencode({**kept, **changes})}"
 
 
 def _usual_order(request: SignedInRequest) -> str:

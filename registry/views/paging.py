@@ -10,6 +10,9 @@ from uuid import UUID
 from django.core import signing
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
+from rest_framework.request import Request
+
+from mlops_portal.kit.api import Cursor
 
 SIZE = 50
 
@@ -41,6 +44,27 @@ def newest_first(rows: QuerySet[Any], request: HttpRequest, *, column: str, kept
         next_url=f"?{urlencode(asked | {'cursor': _cursor(found[SIZE - 1], column)})}" if more else "",
         previous_url=f"?{urlencode(asked)}" if position else "",
     )
+
+
+def in_order(rows: QuerySet[Any], request: HttpRequest) -> Page:
+    """The page of rows that have an order of their own; the cursor is bound to path and filters, as in the API.
+
+    All parameters of the request stay in the links. Raises Malformed for a cursor or limit that is not one of ours.
+    """
+    cursor = Cursor()
+    found = cursor.paginate_queryset(rows, Request(request))
+    token = cursor.get_paginated_response([]).data["next"]
+    return Page(
+        rows=found,
+        next_url=address(request, cursor=token) if token else "",
+        previous_url=address(request) if "cursor" in request.GET else "",
+    )
+
+
+def address(request: HttpRequest, **changes: str) -> str:
+    """The query of the request without its place in the list, with changes."""
+    kept = {name: str(value) for name, value in request.GET.items() if name not in Cursor.parameters and value}
+    return f"?{urlencode(kept | changes)}"
 
 
 def _position(request: HttpRequest, column: str) -> tuple[datetime, UUID] | None:

@@ -6,9 +6,7 @@ from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.http import urlencode
 from django.views.decorators.http import require_safe
-from rest_framework.request import Request
 
 from mlops_portal.kit import sheets
 from mlops_portal.kit.api import Cursor, only_parameters
@@ -16,6 +14,7 @@ from registry import permissions, trail
 from registry.models import AuditEntry
 from registry.permissions import Permission
 from registry.views.models import found_model
+from registry.views.paging import address, in_order
 from registry.views.request import SignedInRequest
 
 EXPORT_LIMIT = 50_000
@@ -47,7 +46,7 @@ def audit_list(request: SignedInRequest) -> HttpResponse:
         "wanted": question.wanted,
         "teams": trail.teams(request.user).order_by("name"),
         "ways": AuditEntry.Via.choices,
-        "export_url": _url(request),
+        "export_url": address(request),
     }
     return render(request, "registry/audit_list.html", context)
 
@@ -73,19 +72,8 @@ def model_audit(request: SignedInRequest, slug: str) -> HttpResponse:
 
 
 def _page(request: SignedInRequest, entries: QuerySet[AuditEntry]) -> dict[str, object]:
-    cursor = Cursor()
-    rows = cursor.paginate_queryset(entries, Request(request))
-    token = cursor.get_paginated_response([]).data["next"]
-    return {
-        "entries": rows,
-        "next_url": _url(request, cursor=token) if token else "",
-        "previous_url": _url(request) if "cursor" in request.GET else "",
-    }
-
-
-def _url(request: SignedInRequest, **changes: str) -> str:
-    kept = {name: str(value) for name, value in request.GET.items() if name not in Cursor.parameters and value}
-    return f"?{urlencode({**kept, **changes})}"
+    page = in_order(entries, request)
+    return {"entries": page.rows, "next_url": page.next_url, "previous_url": page.previous_url}
 
 
 def _exported(entry: AuditEntry) -> Sequence[object]:

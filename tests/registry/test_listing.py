@@ -27,7 +27,7 @@ def serve(endpoint, strategy):
         created_at=NOON,
         created_by="setup",
     )
-    ServingPointer.objects.create(endpoint=endpoint, revision=1, deployment=deployment, moved_at=NOON)
+    ServingPointer.objects.filter(endpoint=endpoint).update(revision=1, deployment=deployment, moved_at=NOON)
 
 
 @pytest.fixture
@@ -89,6 +89,18 @@ def found(viewer, **parameters):
 )
 def test_a_filter_finds_what_it_says(credit, churn, alice, parameters, slugs):
     assert found(alice, **parameters) == slugs
+
+
+def test_a_task_that_was_not_said_is_a_value_of_its_own(credit, churn, alice):
+    RegisteredModel.objects.filter(pk=churn.pk).update(task="")
+
+    tasks = facets.own_options(listing.read_question({}), alice)["task"]
+
+    assert [(option.value, option.word) for option in tasks] == [
+        ("binary", "Binary classification"),
+        ("none", "Not said"),
+    ]
+    assert found(alice, task="none") == ["churn"]
 
 
 def test_letters_beyond_ascii_are_found_in_any_case(team, alice):
