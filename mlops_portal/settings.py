@@ -274,6 +274,7 @@ SPECTACULAR_SETTINGS = {
         "ChangeKind": "registry.models.ChangeEvent.Kind",
         "ChangeSeverity": "registry.models.ChangeEvent.Severity",
         "WebhookStatus": "registry.models.Webhook.Status",
+        "WebhookSwitch": ["active", "disabled"],
         "WebhookFormat": "registry.models.Webhook.Format",
         "MessageState": "registry.models.OutboxMessage.State",
         "TrafficKind": "monitoring.models.ingest_batch.Kind",

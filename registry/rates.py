@@ -20,6 +20,11 @@ def take(subject: str, *, limit: int, now: datetime) -> int:
     return 0 if below.update(uses=F("uses") + 1) else 60 - now.second
 
 
+def used_since(subject: str, since: datetime) -> bool:
+    """Whether the thing was used since then, at most an hour ago; to the minute."""
+    return UseCount.objects.filter(subject=subject, minute__gte=since.replace(second=0, microsecond=0)).exists()
+
+
 def sweep(now: datetime, *, drain: bool = False) -> None:
     """Forget the counts of past hours."""
     past = UseCount.objects.filter(minute__lt=now - KEPT)

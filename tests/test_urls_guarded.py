@@ -15,12 +15,14 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
-from registry import inventory, outbox, upstream, webhooks
+from registry import deployments, inventory, outbox, upstream, webhooks
+from registry.deployments import ApprovalRequired, Authority
 from registry.models import ApiKey, Scope, Source, Team
 from registry.upstream import Change
 from tests.factories import (
     NOON,
     api,
+    make_deployment,
     make_endpoint,
     make_key,
     make_measurement,
@@ -58,6 +60,9 @@ def known(team: Team, alice) -> dict[str, Any]:
     version, endpoint = make_version(model), make_endpoint(model, slug="credit-live")
     run = make_run(make_monitor(model))
     alerts.observe_run(run, [make_measurement(run, feature="income", value=0.9, verdict="drift", hard=True)], now=NOON)
+    make_deployment(endpoint, version.number)
+    with pytest.raises(ApprovalRequired) as refused:
+        deployments.switch_off(endpoint, base=1, authority=Authority.of_person(alice), now=NOON)
     make_key(team=team, label="sender")
     queue.enqueue("monitoring.compact", str(model.pk), queue="ingest", team=team.pk)
     reference = Reference.objects.create(
@@ -125,7 +130,15 @@ def known(team: Team, alice) -> dict[str, Any]:
         "name": "champion",
         "code": "unknown_version",
         "token": "nonsense",
-        "slug": {"models": model.slug, "endpoints": endpoint.slug, "teams": team.slug, "sources": source.slug},
+        "revision": 1,
+        "intent_id": refused.value.intent_id,
+        "slug": {
+            "models": model.slug,
+            "endpoints": endpoint.slug,
+            "serving": endpoint.slug,
+            "teams": team.slug,
+            "sources": source.slug,
+        },
     }
 
 

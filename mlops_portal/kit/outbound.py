@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -85,7 +86,7 @@ def resolve(host: str, port: int) -> list[str]:
 def check(url: str, *, resolver: Resolver = resolve) -> None:
     """Raise AddressRefused unless the portal may call the URL now. A name that leads nowhere is refused as well."""
     try:
-        _checked(url, resolver, is_trusted=False)
+        _checked(url, resolver, time.monotonic() + TOTAL_S, is_trusted=False)
     except NoAnswer:
         raise AddressRefused from None
 
@@ -107,7 +108,7 @@ def request(
     Raises AddressRefused before any packet is sent, NoAnswer if no whole head came back in time.
     """
     ends_at = time.monotonic() + total_s
-    place, found = _checked(url, resolver, is_trusted=is_trusted)
+    place, found = _checked(url, resolver, ends_at, is_trusted=is_trusted)
     for address in found[:TRIED_ADDRESSES]:
         try:
             return _Call(place, address, ends_at).send(method, body, headers or {}, limit_bytes)
@@ -122,13 +123,30 @@ def request(
     raise NoAnswer
 
 
-def _checked(url: str, resolver: Resolver, *, is_trusted: bool) -> tuple[Place, list[Address]]:
+def _checked(url: str, resolver: Resolver, ends_at: float, *, is_trusted: bool) -> tuple[Place, list[Address]]:
     schemes = ("https", "http") if is_trusted or settings.PORTAL_OUTBOUND_HTTP else ("https",)
     place = addresses.parse(url, schemes=schemes)
     openings = _ANYWHERE if is_trusted else settings.PORTAL_OUTBOUND_ALLOW
     usual = (*settings.PORTAL_OUTBOUND_PORTS, *((80,) if settings.PORTAL_OUTBOUND_HTTP else ()))
-    found = [place.host] if _is_address(place.host) else resolver(place.host, place.port)
+    found = [place.host] if _is_address(place.host) else _resolved(resolver, place, ends_at)
     return place, addresses.check(found, place.port, openings, ports=usual)
+
+
+def _resolved(resolver: Resolver, place: Place, ends_at: float) -> Sequence[str]:
+    """What the resolver says, within the time of the call: the system's own may take minutes."""
+    answer: Future[Sequence[str]] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(resolver(place.host, place.port))
+        except Exception as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answer.result(timeout=max(0.0, ends_at - time.monotonic()))
+    except TimeoutError:
+        raise NoAnswer from None
 
 
 def _is_address(host: str) -> bool:

@@ -275,9 +275,23 @@ class EndpointForm(forms.Form):
     location = forms.CharField(
         label="Location", required=False, max_length=4000, help_text="URL, queue or schedule. A text, never fetched."
     )
+    alias = forms.CharField(
+        label="Alias",
+        required=False,
+        max_length=400,
+        help_text="An alias of the model, such as champion, that always points at what is served here.",
+    )
+    routing_unit = forms.CharField(
+        label="Callers stay on one version by",
+        required=False,
+        max_length=400,
+        initial="request_id",
+        help_text="request_id, or a feature such as customer; takes effect with the next revision.",
+    )
     slo_p95_ms = forms.IntegerField(label="Latency limit p95, ms", required=False)
     slo_p99_ms = forms.IntegerField(label="Latency limit p99, ms", required=False)
     timeout_ms = forms.IntegerField(label="Timeout, ms", required=False)
+    rate_limit_rps = forms.IntegerField(label="Most requests per second", required=False)
     base = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, endpoint: Endpoint | None = None, **options: Any) -> None:
@@ -288,8 +302,8 @@ class EndpointForm(forms.Form):
     @classmethod
     def initial_of(cls, endpoint: Endpoint) -> dict[str, Any]:
         """What the form of an existing endpoint shows at first."""
-        names = ("kind", "location", "slo_p95_ms", "slo_p99_ms", "timeout_ms")
-        values = {name: getattr(endpoint, name) for name in names}
+        plain = [name for name in cls.base_fields if name not in {"slug", "environment", "base"}]
+        values = {name: getattr(endpoint, name) for name in plain}
         return values | {"environment": endpoint.environment_id, "base": endpoint.lock_version}
 
     def described(self) -> dict[str, Any]:

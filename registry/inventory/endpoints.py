@@ -10,6 +10,7 @@ from mlops_portal.kit.errors import Conflict, Stale
 from registry import audit, serving
 from registry.actors import Actor, actor_label
 from registry.inventory.aliases import check_alias
+from registry.inventory.telling import tell_of_endpoint
 from registry.models import Endpoint, Environment, Feature, RegisteredModel
 from registry.permissions import Permission, require
 from registry.rules import Checked
@@ -85,6 +86,7 @@ def create_endpoint(
     serving.place_pointer(endpoint, now=now)
     changes = {"slug": [None, slug], "environment": [None, endpoint.environment_id]}
     audit.record("endpoint.created", endpoint, by=by, now=now, team=model.team, changes=changes)
+    tell_of_endpoint(endpoint, changes, now=now)
     return endpoint
 
 
@@ -106,6 +108,7 @@ def edit_endpoint(endpoint: Endpoint, patch: Mapping[str, Any], *, base: int, by
         raise Conflict(f"{endpoint.slug} serves now; switch it off before its {fixed} changes.", field=fixed)
     if changes:
         audit.record("endpoint.changed", endpoint, by=by, now=now, team=endpoint.model.team, changes=changes)
+        tell_of_endpoint(endpoint, changes, now=now)
     return endpoint
 
 
@@ -119,6 +122,7 @@ def retire_endpoint(endpoint: Endpoint, *, base: int, by: Actor, now: datetime) 
     _move(endpoint, base=base, now=now, retired_at=now)
     serving.require_unused(endpoint)
     audit.record("endpoint.retired", endpoint, by=by, now=now, team=endpoint.model.team)
+    tell_of_endpoint(endpoint, ["retired_at"], now=now)
     return endpoint
 
 

@@ -52,13 +52,15 @@ def of(webhook: Webhook, now: datetime) -> list[str]:
     return found
 
 
-def signature(secret: str, signed: bytes) -> str:
-    """`v1,` and the HMAC-SHA256 of the bytes; a `whsec_` secret is base64 of its key, any other is the key itself.
+def signature(secret: str, signed: bytes, *, is_plain: bool = False) -> str:
+    """`v1,` and the HMAC-SHA256 of the bytes.
+
+    The key is what follows `whsec_`, decoded from base64; of a plain secret, as MLflow has them, the text itself.
 
     >>> signature("whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3", b'msg_01.1700000000.{"type":"decision.applied"}')
     'v1,LgytdlhayjenEOGt6mIFLiNveV7EBnr7VoZ452yJhCo='
     """
-    key = base64.b64decode(secret.removeprefix(PREFIX)) if secret.startswith(PREFIX) else secret.encode()
+    key = secret.encode() if is_plain else base64.b64decode(secret.removeprefix(PREFIX))
     return "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 

@@ -1,5 +1,6 @@
 """The transport `webhook`: one stored message becomes one signed POST."""
 
+import random
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from uuid import UUID
@@ -18,6 +19,9 @@ from registry.webhooks.secret import SecretLost
 
 ACTOR = "system:webhooks"
 PER_HOST = 20  # messages a minute, so that a burst of events is no attack on the receiver
+OVERLOADED = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+CARE_TIME = timedelta(minutes=10)  # after such an answer messages go one at a time
+CARE_WAIT_S = 5
 SILENT_LIMIT = timedelta(days=5)
 FAILURES_LIMIT = 10
 
@@ -26,8 +30,8 @@ def send(message: OutboxMessage) -> int:
     """POST the message's body to its webhook and give back the status, which is one of 2xx.
 
     Raises Undeliverable if the webhook is gone, disabled or broken, or answers 410, which disables it; Postponed when
-    its host has had its share of this minute; NotTaken for everything else. After five days and ten failures without
-    a success the webhook is disabled.
+    its host has had its share of this minute, or is overloaded and at work on another message; NotTaken for everything
+    else. After five days and ten failures without a success the webhook is disabled.
     """
     now = clock.now()
     webhook = Webhook.objects.select_related("team").filter(pk=UUID(message.destination), deleted_at=None).first()
@@ -35,7 +39,7 @@ def send(message: OutboxMessage) -> int:
         state = "deleted" if webhook is None else webhook.status
         raise Undeliverable(f"The webhook is {state}.")
     headers = _signed(webhook, message, now)
-    _require_turn(webhook, now)
+    _require_turn(webhook, message, now)
     try:
         answer = outbound.request("POST", webhook.url, body=bytes(message.body), headers=headers)
     except (NoAnswer, DomainError) as error:
@@ -53,7 +57,7 @@ def headers_for(webhook: Webhook, message_id: UUID, body: bytes, now: datetime) 
     sent_as = message_id.hex if is_mlflow else f"msg_{message_id.hex}"
     at = str(int(now.timestamp()))
     signed = f"{sent_as}.{at}.".encode() + body
-    signatures = " ".join(secret.signature(one, signed) for one in secret.of(webhook, now))
+    signatures = " ".join(secret.signature(one, signed, is_plain=is_mlflow) for one in secret.of(webhook, now))
     names = (
         ("X-MLflow-Delivery-Id", "X-MLflow-Timestamp", "X-MLflow-Signature")
         if is_mlflow
@@ -80,10 +84,18 @@ def _signed(webhook: Webhook, message: OutboxMessage, now: datetime) -> dict[str
         raise Undeliverable(reason) from None
 
 
-def _require_turn(webhook: Webhook, now: datetime) -> None:
+def _require_turn(webhook: Webhook, message: OutboxMessage, now: datetime) -> None:
+    """Spare a receiver that is overloaded, and the host of any."""
+    sending = OutboxMessage.objects.filter(destination=message.destination, state=OutboxMessage.State.SENDING)
+    if rates.used_since(_overload(webhook), now - CARE_TIME) and sending.exclude(pk=message.pk).exists():
+        raise Postponed(CARE_WAIT_S * random.uniform(1, 2))  # noqa: S311 (two that wait for each other part)
     host = addresses.parse(webhook.url, schemes=("https", "http")).host
     if wait_s := rates.take(f"host:{host}", limit=PER_HOST, now=now):
         raise Postponed(wait_s)
+
+
+def _overload(webhook: Webhook) -> str:
+    return f"overload:{webhook.pk}"
 
 
 def _judge(webhook: Webhook, answer: Answer) -> int:
@@ -95,6 +107,8 @@ def _judge(webhook: Webhook, answer: Answer) -> int:
     if answer.status == HTTPStatus.GONE:
         _disable(webhook, "The receiver answered 410: it is gone for good.", now)
         raise Undeliverable(reason, status=answer.status)
+    if answer.status in OVERLOADED:
+        rates.take(_overload(webhook), limit=1, now=now)
     _note_failure(webhook, reason)
     raise NotTaken(reason, status=answer.status, wait_s=answer.retry_after_s)
 

@@ -8,7 +8,7 @@ from mlops_portal.kit import outbound
 from mlops_portal.kit.errors import DomainError, Invalid, TooMany
 from mlops_portal.kit.outbound import NoAnswer
 from registry import audit, rates
-from registry.actors import Actor, actor_label
+from registry.actors import Actor, KeyPrincipal, actor_label
 from registry.models import Webhook
 from registry.permissions import Permission, require
 from registry.webhooks import bodies, sending
@@ -35,7 +35,9 @@ def try_out(webhook: Webhook, *, event: str = "", by: Actor, now: datetime) -> T
     """
     require(by, Permission.WEBHOOK_MANAGE, webhook.team)
     body = _example(webhook, event, now)
-    if wait_s := rates.take(f"test:{actor_label(by)}", limit=PER_MINUTE, now=now):
+    if wait_s := rates.take(
+        f"test:{by.key_id if isinstance(by, KeyPrincipal) else actor_label(by)}", limit=PER_MINUTE, now=now
+    ):
         raise TooMany(f"{PER_MINUTE} tests a minute are enough; wait {wait_s} s.", retry_after_s=wait_s)
     trial = _send(webhook, body, now)
     told = {"result": [None, trial.status or trial.error]}

@@ -24,9 +24,21 @@ from mlops_portal.kit import clock, wiring
 from monitoring.models import Chunk, InboxRow, IngestBatch, Reference, Run
 from monitoring.models.ingest_batch import Kind
 from monitoring.traffic import erasures, inbox, reference, replaying, schema, storage
-from registry import inventory, outbox, permissions
+from registry import deployments, inventory, outbox, permissions
+from registry.deployments import Plan
 from registry.inventory import FeatureDraft
-from registry.models import ModelVersion, RegisteredModel, Role, Scope, Team, User
+from registry.models import (
+    Alias,
+    AuditEntry,
+    ChangeEvent,
+    DeploymentArm,
+    ModelVersion,
+    RegisteredModel,
+    Role,
+    Scope,
+    Team,
+    User,
+)
 from registry.outbox import Destination
 from tests.faults import checks
 from tests.faults.ledger import REGIONS
@@ -85,6 +97,33 @@ def make_models(slugs: list[str]) -> None:
             team, name=slug, slug=slug, task="binary", output=OUTPUT, features=drafts, by="setup", now=now
         )
         inventory.register_version(model, by="setup", now=now)
+
+
+def activate(slug: str, base: int) -> str:
+    """Serve version 1 of a model at its endpoint in staging, which is made if need be; `base_moved` if not in time."""
+    model, now = RegisteredModel.objects.select_related("team").get(slug=slug), clock.now()
+    if not model.endpoints.exists():
+        inventory.create_endpoint(model, slug=slug, environment="staging", alias="champion", by="setup", now=now)
+    endpoint = model.endpoints.select_related("model__team", "environment").get()
+    authority = deployments.Authority.of_person("setup")
+    try:
+        revision = deployments.activate(endpoint, Plan.single(1), base=base, authority=authority, now=now)
+    except deployments.BaseMoved as error:
+        return error.code
+    return str(revision)
+
+
+def served(slug: str) -> dict[str, Any]:
+    """Everything that follows from the revisions of a model's endpoint, counted."""
+    endpoint = RegisteredModel.objects.get(slug=slug).endpoints.get()
+    return {
+        "pointer": endpoint.pointer.revision,
+        "revisions": endpoint.deployments.count(),
+        "arms": DeploymentArm.objects.filter(deployment__endpoint=endpoint).count(),
+        "aliases": Alias.objects.open().filter(model=endpoint.model).count(),
+        "events": ChangeEvent.objects.filter(endpoint=endpoint).count(),
+        "audited": AuditEntry.objects.filter(verb="deployment.activated", label__startswith=f"{slug} ").count(),
+    }
 
 
 def refer(slugs: list[str]) -> None:

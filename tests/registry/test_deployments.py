@@ -13,11 +13,12 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import DatabaseError, connections, transaction
+from django.db import DatabaseError, connection, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as PropertyCase
 
+from mlops_portal.jobs.models import Job
 from mlops_portal.kit.errors import Conflict, Invalid, Refused, Stale
 from registry import deployments, inventory
 from registry.deployments import ApprovalRequired, Arm, Authority, BaseMoved, Plan
@@ -82,7 +83,7 @@ def test_activating_serves_the_plan_as_the_next_revision(endpoint, model, alice)
     deployment = activate(endpoint, CANARY, alice)
 
     assert (deployment.revision, deployment.base_revision, deployment.strategy) == (1, 0, "canary")
-    assert deployment.has_shadow and deployment.created_by == "alice"
+    assert (deployment.has_shadow, deployment.created_by) == (True, "alice")
     pointer = ServingPointer.objects.get(endpoint=endpoint)
     assert (pointer.revision, pointer.deployment_id) == (1, deployment.pk)
     arms = deployment.arms.values_list("label", "role", "version__number", "weight_bps", "mirror_bps")
@@ -119,7 +120,7 @@ def test_activating_brings_alias_stage_lifecycle_change_event_and_audit_along(en
     event = ChangeEvent.objects.get(event_id=f"deployment:{second.pk}")
     assert (event.kind, event.title, event.endpoint) == ("deploy", "credit-decision rev 2: version 2", endpoint)
     entry = AuditEntry.objects.filter(verb="deployment.activated").first()
-    assert entry.changes["revision"] == [1, 2] and entry.object_id == str(second.pk)
+    assert (entry.changes["revision"], entry.object_id) == ([1, 2], str(second.pk))
 
 
 def test_a_stage_stays_while_another_endpoint_of_the_environment_serves_the_version(endpoint, model, alice):
@@ -195,8 +196,6 @@ def test_the_same_intent_has_one_id_and_one_audit_entry(live, alice, bob):
 
 
 def test_a_refused_activation_orders_the_proposal_only_where_one_is_made(live, alice, settings):
-    from mlops_portal.jobs.models import Job
-
     with pytest.raises(ApprovalRequired):
         activate(live, Plan.single(2), alice, base=1)
     assert not Job.objects.exists()
@@ -375,12 +374,15 @@ def row(endpoint, **fields):
     return Deployment(endpoint=endpoint, created_at=NOON, created_by="x", **values | fields)
 
 
+ONCE = {"decision_id": UUID(int=1)}
+
+
 @pytest.mark.parametrize(
     ("constraint", "first", "second"),
     [
         ("revision_follows_its_base", None, {"revision": 3, "base_revision": 1}),
         ("one_revision_per_number", {}, {}),
-        ("a_decision_is_applied_once", {"decision_id": UUID(int=1)}, {"revision": 2, "base_revision": 1, "decision_id": UUID(int=1)}),
+        ("a_decision_is_applied_once", ONCE, {"revision": 2, "base_revision": 1, **ONCE}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )  # fmt: skip

@@ -358,6 +358,20 @@ class TestSending:
         assert taken.headers["x-mlflow-signature"] == "v1," + base64.b64encode(expected).decode()
         assert (message.state, "webhook-id" in taken.headers) == ("sent", False)
 
+    @pytest.mark.parametrize("given", ["whsec_not base64", "s3cret"])
+    def test_an_mlflow_secret_is_a_text_whatever_it_looks_like(self, team, receiver, at, given):
+        webhook, _ = register(team, url=receiver.url(), format="mlflow", events=["model_version.created"], secret=given)
+        _, new = webhooks.rotate_secret(webhook, base=1, by="setup", now=NOON)
+
+        deliver(publish(team, model_name="credit", version="1")[0])
+
+        [taken] = receiver.taken
+        signed = f"{taken.headers['x-mlflow-delivery-id']}.{taken.headers['x-mlflow-timestamp']}.".encode() + taken.body
+        expected = [hmac.new(one.encode(), signed, hashlib.sha256).digest() for one in (new, given)]
+        assert taken.headers["x-mlflow-signature"].split() == [
+            "v1," + base64.b64encode(one).decode() for one in expected
+        ]
+
     def test_an_mlflow_webhook_without_a_secret_is_not_signed(self, team, receiver, at):
         register(team, url=receiver.url(), format="mlflow", events=["model_version.created"])
 
@@ -476,6 +490,21 @@ class TestSending:
             deliver(message)
 
         assert {message.state for message in messages} == {"sent"}
+
+    @pytest.mark.parametrize(("status", "waits"), [(429, True), (502, True), (504, True), (500, False)])
+    def test_an_overloaded_receiver_gets_one_message_at_a_time(self, team, receiver, at, status, waits):
+        register(team, url=receiver.url())
+        receiver.replies = [(status, {}, b"")]
+        deliver(publish(team)[0])
+        under_way, message = publish(team)[0], publish(team)[0]
+        OutboxMessage.objects.filter(pk=under_way.pk).update(state="sending", attempts=1)
+
+        at(NOON + timedelta(minutes=9))
+        deliver(message)
+        assert ((message.state, message.attempts) == ("pending", 0)) is waits
+
+        at(NOON + timedelta(minutes=12))
+        assert deliver(message).state == "sent"
 
     def test_an_address_that_has_turned_inside_is_refused_at_the_send(self, team, receiver, at, settings):
         register(team, url=receiver.url())

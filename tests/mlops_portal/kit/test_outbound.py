@@ -249,3 +249,15 @@ def test_a_tls_receiver_that_says_nothing_is_no_answer(settings):
         with pytest.raises(NoAnswer, match="gave no answer"):
             outbound.request("GET", f"https://127.0.0.1:{port}/", total_s=0.3)
     assert ssl.HAS_SNI
+
+
+def test_a_resolver_that_takes_its_time_is_not_waited_for(opened):
+    def slow(host, port):
+        time.sleep(1)
+        return ["127.0.0.1"]
+
+    started = time.monotonic()
+    with pytest.raises(NoAnswer):
+        outbound.request("GET", opened.url(host="slow.example.org"), resolver=slow, total_s=0.2)
+
+    assert (time.monotonic() - started < 0.8, opened.connections) == (True, 0)
