@@ -44,7 +44,6 @@ SECTIONS = (
             "registry:model-",
             "registry:version-",
             "registry:feature-",
-            "registry:endpoint-",
             "registry:manifest-",
             "registry:endpoint-create",
             "registry:alias-",
