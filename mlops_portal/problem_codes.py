@@ -34,7 +34,6 @@ CODES: dict[str, Entry] = {
     "plan_moved": Entry(409, "The inventory changed since the plan was shown.", "Look at the new plan and apply that."),
     "source_in_use": Entry(409, "Models or other sources still read from the source.", "Give them another source first."),
     "task_not_said": Entry(409, "Nobody has said yet what the model predicts, so its traffic cannot be read.", "Say its task once: on its page, or by PATCH with `task` and `output`."),
-    "model_in_use": Entry(409, "An endpoint serves the model.", "Switch the endpoints off that the answer names."),
     "version_in_use": Entry(409, "An endpoint serves the version.", "Activate another version at the endpoints that the answer names."),
     "base_moved": Entry(409, "Another revision is served than the one named as base.", "Read the endpoint; `revision` and `changed` say what won."),
     "schema_frozen": Entry(409, "The version has received traffic, so its features no longer change.", "Register a new version."),

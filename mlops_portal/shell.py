@@ -44,6 +44,7 @@ SECTIONS = (
             "registry:model-",
             "registry:version-",
             "registry:feature-",
+            "registry:manifest-",
             "registry:endpoint-create",
             "registry:alias-",
             "monitoring:model-",

@@ -18,12 +18,12 @@ from registry.inventory.features import FeatureDraft, check_drafts, replace_curr
 from registry.inventory.output import check_output
 from registry.inventory.tags import check_tags, write_tags
 from registry.inventory.telling import tell
-from registry.models import Endpoint, Membership, RegisteredModel, Team, User
+from registry.models import Membership, RegisteredModel, Team, User
 from registry.permissions import Permission, require, ruling
 from registry.rules import Checked
 
 NAME_LIMIT, SLUG_LIMIT = 256, 63
-SLUG_ATTEMPTS = 5
+SLUG_ATTEMPTS = 50  # each is lost only to another model that took just that slug
 DESCRIPTION_LIMIT = 100_000
 MANAGED_BY_LIMIT = 128
 RESERVED_SLUGS = frozenset({"new", "filters"})  # addresses beside those of models
@@ -187,15 +187,12 @@ def retire_model(model: RegisteredModel, *, base: int, by: Actor, now: datetime)
 def delete_model(model: RegisteredModel, *, base: int | None = None, by: Actor, now: datetime) -> None:
     """Hide the model everywhere and free its name and slug; its rows stay for the trail.
 
-    Raises Refused without the right, Conflict (`model_in_use`) while an endpoint serves it, Stale if it changed since
+    Raises Refused without the right, Conflict (`version_in_use`) while an endpoint serves it, Stale if it changed since
     `base`.
     """
     require(by, Permission.INVENTORY_REMOVE, model.team)
     _move(model, base=base, now=now, deleted_at=now)
-    if serving := _serving(model):
-        raise Conflict(
-            f"{model.name} is served by endpoint {', '.join(serving)}; switch it off first.", code="model_in_use"
-        )
+    serving.require_unused(model)
     audit.record("model.deleted", model, by=by, now=now, team=model.team)
 
 
@@ -264,12 +261,6 @@ def _check_task(checked: Checked, model: RegisteredModel, fields: dict[str, Any]
     if model.task and task != model.task:
         checked.refuse("task", f"The task of {model.slug} is {model.task}; register another model.", received=task)
     return task
-
-
-def _serving(model: RegisteredModel) -> list[str]:
-    """Endpoints whose present revision has arms."""
-    served = Endpoint.objects.filter(model=model, pointer__deployment__arms__isnull=False)
-    return list(served.order_by("slug").values_list("slug", flat=True).distinct())
 
 
 def _belongs(user: User, team: Team) -> bool:

@@ -9,14 +9,14 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
 from mlops_portal.kit.errors import Conflict, Invalid
-from registry import audit
+from registry import audit, serving
 from registry.actors import Actor, actor_label
 from registry.inventory.aliases import close
 from registry.inventory.features import FeatureDraft, check_drafts, drafts_of, write_list
 from registry.inventory.locations import check_source, storage_of
 from registry.inventory.tags import check_tags, write_tags
 from registry.inventory.telling import tell
-from registry.models import Alias, Endpoint, Feature, ModelVersion, RegisteredModel
+from registry.models import Alias, Feature, ModelVersion, RegisteredModel
 from registry.permissions import Permission, require
 from registry.rules import Checked
 
@@ -132,10 +132,7 @@ def delete_version(version: ModelVersion, *, by: Actor, now: datetime) -> None:
     RegisteredModel.objects.filter(pk=model.pk).update(updated_at=now)
     if not ModelVersion.objects.live().filter(pk=version.pk).update(deleted_at=now, updated_at=now):
         raise Conflict(f"{model.name} version {version.number} was deleted before.")
-    served = Endpoint.objects.filter(pointer__deployment__arms__version=version)
-    if slugs := sorted(set(served.values_list("slug", flat=True))):
-        sentence = f"{model.name} version {version.number} is served by endpoint {', '.join(slugs)}"
-        raise Conflict(f"{sentence}; activate another version there first.", code="version_in_use")
+    serving.require_unused(version)
     close(Alias.objects.open().filter(version=version), now)
     version.refresh_from_db(fields=["deleted_at", "updated_at"])
     audit.record("version.deleted", version, by=by, now=now, team=model.team)

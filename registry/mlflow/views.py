@@ -196,7 +196,8 @@ def version_delete(call: Call) -> Document:
 
 
 def version_transition(call: Call) -> Document:
-    stage, archive = call.given.needed("stage"), call.given.flag("archive_existing_versions")
+    stage = inventory.canonical_stage(call.given.needed("stage"))
+    archive = call.given.flag("archive_existing_versions")
     version = finding.version(call)
     governance.move_to_stage(version, stage, archive_existing=archive, by=call.by, now=call.now)
     return {"model_version": shapes.version(finding.version(call))}

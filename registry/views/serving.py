@@ -2,14 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.http import urlencode
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from rest_framework.request import Request
@@ -17,7 +16,7 @@ from rest_framework.request import Request
 from mlops_portal.kit import clock
 from mlops_portal.kit.api import Cursor, only_parameters
 from mlops_portal.kit.errors import Malformed
-from registry import deployments, inventory
+from registry import deployments, history, inventory
 from registry.deployments import ApprovalRequired, Authority, BaseMoved, Difference, Plan
 from registry.forms import obey, status
 from registry.forms.serving import ActivateForm, RollBackForm, SwitchOffForm, is_shown_whole
@@ -187,7 +186,7 @@ def _detail(
     base = present.revision if present else 0
     plan = Plan.of(present) if present else Plan()
     cursor, now = Cursor(), clock.now()
-    history = cursor.paginate_queryset(endpoint.deployments.order_by("-revision"), Request(request))
+    past = cursor.paginate_queryset(endpoint.deployments.order_by("-revision"), Request(request))
     token = cursor.get_paginated_response([]).data["next"]
     back = roll_back_form or RollBackForm(initial={"base": base, "roll_back_to": base - 1 if base > 1 else None})
     off = switch_off_form or SwitchOffForm(initial={"base": base})
@@ -199,7 +198,7 @@ def _detail(
         "rule": deployments.described_rule(plan.decision_rule),
         "fallback": deployments.described_fallback(plan.fallback),
         "instances": _instances(endpoint, base, now),
-        "history": [RevisionRow(one, deployments.summary(Plan.of(one))) for one in history],
+        "history": [RevisionRow(one, deployments.summary(Plan.of(one))) for one in past],
         "next_url": f"?{urlencode({'cursor': token})}#history-title" if token else "",
         "previous_url": "?#history-title" if "cursor" in given else "",
         "comparison": _comparison(endpoint, given),
@@ -255,21 +254,10 @@ def _revision(text: str) -> int:
 
 
 def _lookup(endpoint: Endpoint, text: str) -> dict[str, Any] | None:
-    """What was served at a moment, given as a time in UTC or as a day, which stands for its end."""
+    """What was served at a moment."""
     if not text:
         return None
-    when = _moment(text)
+    when = history.moment("on", text)
     deployment = deployments.served_at(endpoint, when)
     summary = deployments.summary(Plan.of(deployment)) if deployment else ""
     return {"text": text, "when": when, "deployment": deployment, "summary": summary}
-
-
-def _moment(text: str) -> datetime:
-    try:
-        day = parse_date(text)
-        moment = datetime(day.year, day.month, day.day, 23, 59, 59, 999000, UTC) if day else parse_datetime(text)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise Malformed(f"on={text[:64]!r} is no day or time such as 2026-03-03.", code="malformed_parameter")
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

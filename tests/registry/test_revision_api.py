@@ -144,7 +144,7 @@ def test_an_endpoint_shows_what_it_served_at_a_moment(endpoint, writer):
     assert writer.get(url, {"as_of": "2026-11-20T12:01:30Z"}).json()["serving"]["revision"] == 1
     assert writer.get(url, {"as_of": "2026-11-20T13:01:30+01:00"}).json()["serving"]["revision"] == 1
     assert writer.get(url, {"as_of": "2026-11-20T12:00:00Z"}).json()["serving"] is None
-    for text in ("yesterday", "2026-11-20", "2026-13-20T12:00:00Z", "2026-11-20T12:00:00"):
+    for text in ("yesterday", "2026-13-20T12:00:00Z", "2026-11-20T12:00:00"):
         assert writer.get(url, {"as_of": text}).json()["code"] == "malformed_parameter"
 
 

@@ -102,9 +102,9 @@ def test_revisions_are_compared_leaf_by_leaf(as_alice, endpoint):
 def test_what_served_on_a_day_is_looked_up(as_alice, endpoint):
     make_deployment(endpoint, 2)
 
-    assert "nothing had been activated" in html(as_alice.get(url("endpoint-detail") + "?on=2026-11-19"))
-    assert "revision 1 was served: version 2" in html(as_alice.get(url("endpoint-detail") + "?on=2026-11-20"))
-    assert "nothing had been" in html(as_alice.get(url("endpoint-detail") + "?on=2026-11-20T11:59"))
+    assert "nothing had been activated" in html(as_alice.get(url("endpoint-detail") + "?on=2026-11-20"))
+    assert "revision 1 was served: version 2" in html(as_alice.get(url("endpoint-detail") + "?on=2026-11-21"))
+    assert "nothing had been" in html(as_alice.get(url("endpoint-detail") + "?on=2026-11-20T11:59Z"))
 
 
 def test_instances_show_whether_they_keep_up(as_alice, endpoint):

@@ -90,7 +90,7 @@ def test_what_is_served_cannot_be_deleted(model, alice):
     assert raised.value.code == "version_in_use"
     with pytest.raises(Conflict, match=endpoint.slug) as raised:
         inventory.delete_model(model, by=alice, now=LATER)
-    assert raised.value.code == "model_in_use"
+    assert raised.value.code == "version_in_use"
     assert ModelVersion.objects.live().exists()
     assert RegisteredModel.objects.live().exists()
 
