@@ -45,6 +45,7 @@ SECTIONS = (
             "registry:version-",
             "registry:feature-",
             "registry:endpoint-create",
+            "registry:manifest-",
             "registry:alias-",
             "monitoring:model-",
             "monitoring:reference-",

@@ -27,12 +27,14 @@ class InventoryView(APIView):
     """What the routes below share: reading takes `inventory.view`, and parameters that are not named are refused."""
 
     parameters: tuple[str, ...] = ()
+    written_parameters: tuple[str, ...] = ()  # of the methods that write
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """Check credentials, the right to read, and the names of the query parameters."""
         super().initial(request, *args, **kwargs)
         require_view(caller(request), Permission.INVENTORY_VIEW)
-        only_parameters(request._request, self.parameters if request.method in {"GET", "HEAD"} else ())
+        is_read = request.method in {"GET", "HEAD"}
+        only_parameters(request._request, self.parameters if is_read else self.written_parameters)
 
 
 def page(request: Request, rows: QuerySet[Any], document: type[Any]) -> Response:

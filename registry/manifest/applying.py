@@ -9,13 +9,14 @@ from datetime import datetime
 
 from django.db import transaction
 
+from mlops_portal.kit import correlation
 from mlops_portal.kit.errors import Conflict, Refused
 from registry.actors import Actor, KeyPrincipal
 from registry.manifest.faults import Notes
 from registry.manifest.loading import Manifest, refuse_doubles
 from registry.manifest.plans import Plan
 from registry.manifest.work import Work
-from registry.models import Team
+from registry.models import AuditEntry, Team
 from registry.permissions import Permission, require
 
 
@@ -53,9 +54,10 @@ def _run(manifests: Sequence[Manifest], notes: Notes, *, prune: bool, by: Actor,
     teams = {each.team: team for each in manifests if (team := _team(each, notes, by)) is not None}
     refuse_doubles(manifests, notes)
     work = Work(manifests, teams, notes, by=by, now=now)
-    work.write()
-    if prune and not notes:
-        work.prune()
+    with correlation.by_way_of(AuditEntry.Via.MANIFEST):
+        work.write()
+        if prune and not notes:
+            work.prune()
     notes.raise_any()
     return Plan(work.changes)
 

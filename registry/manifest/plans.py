@@ -12,6 +12,7 @@ from registry.manifest.fields import TABLES, UNITS_S, columns
 
 CREATE, CHANGE, RETIRE = "create", "change", "retire"
 SIGNS = {CREATE: "+", CHANGE: "~", RETIRE: "-"}
+PAST = {CREATE: "created", CHANGE: "changed", RETIRE: "retired"}
 VALUE_SHOWN = 120
 _WORDS = {
     kind: {column: ".".join(map(str, path)) for column, path in columns(table).items()}
@@ -64,13 +65,19 @@ class Plan:
         parts = [f"{counts[action]} to {action}" for action in SIGNS if counts[action]]
         return f"{listed(parts)}." if parts else "Nothing to change: the inventory is as the manifest says."
 
-    def text(self) -> str:
+    def done(self) -> str:
+        """How many objects were created, changed and retired, in a sentence."""
+        counts = Counter(each.action for each in self.changes)
+        parts = [f"{counts[action]} {past}" for action, past in PAST.items() if counts[action]]
+        return f"{listed(parts)}." if parts else self.summary()
+
+    def text(self, *, is_done: bool = False) -> str:
         """The plan for a terminal."""
         lines: list[str] = []
         for each in self.changes:
             lines.append(f"{each.sign} {each.kind} {each.name}")
             lines += [f"    {line}" for line in each.told()]
-        return "\n".join([*lines, self.summary()])
+        return "\n".join([*lines, self.done() if is_done else self.summary()])
 
 
 def in_words(kind: str, changed: Mapping[str, tuple[Any, Any]]) -> dict[str, tuple[Any, Any]]:
