@@ -45,7 +45,7 @@ def _endpoints(viewer: Viewer, query: str) -> list[Hit]:
     named = Q(slug__icontains=query) | Q(location__icontains=query)
     found = Endpoint.objects.visible_to(viewer).active().filter(named).select_related("model")
     return [
-        Hit("endpoint", one.slug, one.model.name, reverse("registry:endpoint-edit", args=[one.slug]))
+        Hit("endpoint", one.slug, one.model.name, reverse("registry:endpoint-detail", args=[one.slug]))
         for one in found.order_by("slug")[:SHOWN]
     ]
 

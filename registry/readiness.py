@@ -173,22 +173,22 @@ def _serving(known: _Known) -> ReadinessItem:
     title = "A revision is active and has a fallback"
     served = _served(known)
     if not served:
-        fix = ("registry:endpoint-edit", known.endpoints[0].slug) if known.endpoints else ()
+        fix = ("registry:endpoint-activate", known.endpoints[0].slug) if known.endpoints else ()
         return _item("serving", title, ["no endpoint serves a revision"], *fix)
     bare = [slug for slug, one in served if one.fallback.get("kind", "none") == "none"]
     gaps = [f"{_names(bare)}: without a fallback"] if bare else []
-    return _item("serving", title, gaps, "registry:endpoint-edit", *bare[:1])
+    return _item("serving", title, gaps, "registry:endpoint-activate", *bare[:1])
 
 
 def _rollback(known: _Known) -> ReadinessItem:
     title = "A rollback target: an older revision whose versions are all ready"
     served = _served(known)
     if not served:
-        fix = ("registry:endpoint-edit", known.endpoints[0].slug) if known.endpoints else ()
+        fix = ("registry:endpoint-activate", known.endpoints[0].slug) if known.endpoints else ()
         return _item("rollback", title, ["no endpoint serves a revision"], *fix)
     bound = [slug for slug, one in served if one.endpoint_id not in known.reversible]
     gaps = [f"{_names(bound)}: no older revision could serve again"] if bound else []
-    return _item("rollback", title, gaps, "registry:endpoint-edit", *bound[:1])
+    return _item("rollback", title, gaps, "registry:endpoint-activate", *bound[:1])
 
 
 def _served(known: _Known) -> list[tuple[str, Deployment]]:
