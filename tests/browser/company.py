@@ -9,6 +9,8 @@ from mlops_portal.jobs import worker
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit import clock
 from monitoring.models import Alert, Run
+from registry import deployments
+from registry.deployments import ApprovalRequired, Authority
 from registry.models import Endpoint, Feature, Role, User
 from tests.factories import PASSWORD, make_member, make_model, make_team, make_user, make_version
 
@@ -45,7 +47,16 @@ def build() -> Company:
     run = Run.objects.filter(model__slug="arrival-time", monitor__slug="inputs-training", is_latest=True)
     newest, alert = run.order_by("window_end").last(), Alert.objects.open().latest("opened_at")
     assert newest
-    return Company(owner, viewer, outsider, newest, alert, _pages(newest, alert))
+    return Company(owner, viewer, outsider, newest, alert, _pages(newest, alert) | _intent(newest, owner))
+
+
+def _intent(run: Run, owner: User) -> dict[str, str]:
+    """The page of a change that needs a second person."""
+    endpoint = Endpoint.objects.select_related("model__team", "environment").get(model=run.model)
+    authority = Authority.of_person(owner)
+    with pytest.raises(ApprovalRequired) as refused:
+        deployments.switch_off(endpoint, base=1, authority=authority, now=clock.now(), reason="Too late.")
+    return {"review:decision-intent": f"/decisions/intent/{refused.value.intent_id}/"}
 
 
 def _pages(run: Run, alert: Alert) -> dict[str, str]:
@@ -82,7 +93,10 @@ def _pages(run: Run, alert: Alert) -> dict[str, str]:
         "registry:version-create": f"/models/{slug}/versions/new/",
         "registry:version-detail": f"/models/{slug}/versions/1/",
         "registry:endpoint-create": f"/models/{slug}/endpoints/new/",
-        "registry:endpoint-edit": f"/endpoints/{endpoint.slug}/",
+        "registry:endpoint-list": "/endpoints/",
+        "registry:endpoint-detail": f"/endpoints/{endpoint.slug}/?compare=0..1",
+        "registry:endpoint-activate": f"/endpoints/{endpoint.slug}/activate/",
+        "registry:endpoint-edit": f"/endpoints/{endpoint.slug}/edit/",
         "registry:team-list": "/teams/",
         "registry:team-detail": f"/teams/{team}/",
         "monitoring:alert-list": "/alerts/?state=all",
