@@ -87,7 +87,11 @@ class RegisteredModel(models.Model):
                 name="model_name_has_no_path",
             ),
         ]
-        indexes = [models.Index(fields=["team", "slug"])]
+        indexes = [
+            models.Index(fields=["team", "slug"]),
+            models.Index(fields=["team", "name"], condition=Q(deleted_at=None), name="models_by_name"),
+            models.Index(fields=["team", "updated_at", "name"], condition=Q(deleted_at=None), name="models_by_update"),
+        ]
 
     def __str__(self) -> str:
         return self.name
