@@ -39,7 +39,7 @@ def _on(kind: str, env: dict[str, str]) -> Lines:
     key = processes.ours("ingest", "prepare", json.dumps(FEATURES), env=env)
     acknowledged = {OURS: 0, PEER: 0}
     results: dict[tuple[str, int], Any] = {}
-    with _server(env) as port:
+    with server(env) as port:
         for items, ours, theirs in (THOUSAND, ONE):
             for path, count in ((OURS, ours), (PEER, theirs)):
                 results[path, items] = _send(port, path, key, items, count)
@@ -78,14 +78,14 @@ def _send(port: int, path: str, key: str, items: int, count: int) -> Any:
 
 
 @contextmanager
-def _server(env: Mapping[str, str]) -> Iterator[int]:
-    """The server with both routes, until the end of the block."""
+def server(env: Mapping[str, str], *, workers: int = WEB_PROCESSES) -> Iterator[int]:
+    """The web server with our routes and that of the peer, until the end of the block."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     held = environ | env | {"DJANGO_SETTINGS_MODULE": "benchmarks.drf_peer.settings", "PYTHONPATH": str(processes.ROOT)}
     held["PYTHONWARNINGS"] = "ignore"
-    command = [sys.executable, "-m", "benchmarks.ours.server", str(port), str(WEB_PROCESSES)]
+    command = [sys.executable, "-m", "benchmarks.ours.server", str(port), str(workers)]
     process = subprocess.Popen(command, cwd=processes.ROOT, env=held)
     try:
         _wait_for(port, process)

@@ -21,7 +21,15 @@ _log = logging.getLogger("portal.request")
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 API = "/api/"
 _TRAFFIC = re.compile(r"/api/v1/(?:models/[^/]+/(?:predictions|outcomes)|serving/[^/]+)|/api/[23]\.0/mlflow/.*")
+_MLFLOW = re.compile(r"/(?:ajax-)?api/\d\.\d/mlflow/")
 _NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
+
+
+def _way(path: str) -> str:
+    """Which surface the address belongs to, as the audit trail names it."""
+    if _MLFLOW.match(path):
+        return "mlflow"
+    return "api" if path.startswith(API) else "ui"
 
 
 class RequestLog:
@@ -34,7 +42,7 @@ class RequestLog:
         given = request.headers.get("X-Request-ID", "")
         request.request_id = given if _ID.match(given) else uuid4().hex  # type: ignore[attr-defined]
         started = time.perf_counter()
-        with correlation.answering(request.request_id):  # type: ignore[attr-defined]
+        with correlation.answering(request.request_id, way=_way(request.path)):  # type: ignore[attr-defined]
             response = self.get_response(request)
         response["X-Request-ID"] = request.request_id  # type: ignore[attr-defined]
         if _log.isEnabledFor(logging.INFO):

@@ -23,6 +23,8 @@ TITLES = {
     "monitoring.tidy": "Tidy up files",
     "monitoring.backfill": "Bring in history",
     "registry.deliver_message": "Deliver a message",
+    "portal.measure_readiness": "Measure readiness",
+    "registry.anchor_audit": "Anchor the audit trail",
 }
 
 

@@ -1,4 +1,4 @@
-"""Find models, features, runs and alerts, within what the viewer may see."""
+"""Find models, features, sources, endpoints, consumers, runs and alerts, within what the viewer may see."""
 
 import re
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from mlops_portal.kit import wording
 from monitoring.models import Alert, Run
-from registry.models import Feature, RegisteredModel, Viewer
+from registry.models import Consumer, Endpoint, Feature, RegisteredModel, Source, Viewer
 
 SHOWN = 50
 _ID = re.compile(r"[0-9a-f]{6,32}\Z")
@@ -28,7 +28,8 @@ class Hit:
 
 def search(viewer: Viewer, query: str) -> list[Hit]:
     """What fits the words: names and slugs by substring in any case, ids by their first six or more digits."""
-    return list(chain(_models(viewer, query), _features(viewer, query), _by_id(viewer, query)))[:SHOWN]
+    finders = (_models, _endpoints, _sources, _consumers, _features, _by_id)
+    return list(chain.from_iterable(find(viewer, query) for find in finders))[:SHOWN]
 
 
 def _models(viewer: Viewer, query: str) -> list[Hit]:
@@ -37,6 +38,38 @@ def _models(viewer: Viewer, query: str) -> list[Hit]:
     return [
         Hit("model", model.name, model.team.name, reverse("registry:model-detail", args=[model.slug]))
         for model in found[:SHOWN]
+    ]
+
+
+def _endpoints(viewer: Viewer, query: str) -> list[Hit]:
+    named = Q(slug__icontains=query) | Q(location__icontains=query)
+    found = Endpoint.objects.visible_to(viewer).active().filter(named).select_related("model")
+    return [
+        Hit("endpoint", one.slug, one.model.name, reverse("registry:endpoint-edit", args=[one.slug]))
+        for one in found.order_by("slug")[:SHOWN]
+    ]
+
+
+def _sources(viewer: Viewer, query: str) -> list[Hit]:
+    named = Q(slug__icontains=query) | Q(name__icontains=query)
+    found = Source.objects.visible_to(viewer).active().filter(named).select_related("team")
+    return [
+        Hit("source", one.name, f"{one.slug}, {one.team.name}", reverse("registry:source-detail", args=[one.slug]))
+        for one in found.order_by("slug")[:SHOWN]
+    ]
+
+
+def _consumers(viewer: Viewer, query: str) -> list[Hit]:
+    named = Q(name__icontains=query) | Q(contact__icontains=query)
+    found = Consumer.objects.visible_to(viewer).active().filter(named, endpoint__retired_at=None)
+    return [
+        Hit(
+            "consumer",
+            one.name,
+            f"uses {one.endpoint.slug}",
+            f"{reverse('registry:consumer-list')}?endpoint={one.endpoint.slug}",
+        )
+        for one in found.select_related("endpoint").order_by("name", "pk")[:SHOWN]
     ]
 
 

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from mlops_portal.kit.addresses import Opening, parse_openings
 from mlops_portal.kit.env import Reader
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -148,7 +149,7 @@ TEMPLATES = [
 ]
 
 # --- Code that lower packages run, by dotted path (style.md 3): code, not environment
-JOB_TABLES = ["registry.tasks.JOBS", "monitoring.tasks.JOBS"]
+JOB_TABLES = ["registry.tasks.JOBS", "monitoring.tasks.JOBS", "mlops_portal.readiness.JOBS"]
 SWEEPS = [
     "monitoring.traffic.compaction.sweep",
     "monitoring.planner.plan",
@@ -158,13 +159,20 @@ SWEEPS = [
     "monitoring.arrivals.sweep",
     "monitoring.alerts.sweep",
     "registry.outbox.sweep",
+    "registry.rates.sweep",
     "registry.sessions.sweep",
+    "registry.anchors.sweep",
+    "mlops_portal.readiness.sweep",
 ]
 CHUNK_STEPS: list[str] = []
 # Jobs that turn a refused activation into a proposal; only kinds with a handler may stand here.
 INTENT_JOBS: list[str] = []
-OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send"}
-OUTBOX_DESTINATIONS = ["monitoring.notify.routes.destinations"]
+OUTBOX_TRANSPORTS = {"email": "monitoring.notify.email.send", "webhook": "registry.webhooks.send"}
+OUTBOX_DESTINATIONS = [
+    "registry.webhooks.destinations",
+    "monitoring.notify.routes.destinations",
+    "monitoring.notify.channels.destinations",
+]
 
 # --- Users, sessions, cookies
 AUTH_USER_MODEL = "registry.User"
@@ -263,6 +271,12 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FeatureKind": "registry.models.Feature.Kind",
         "EndpointKind": "registry.models.Endpoint.Kind",
+        "ChangeKind": "registry.models.ChangeEvent.Kind",
+        "ChangeSeverity": "registry.models.ChangeEvent.Severity",
+        "WebhookStatus": "registry.models.Webhook.Status",
+        "WebhookSwitch": ["active", "disabled"],
+        "WebhookFormat": "registry.models.Webhook.Format",
+        "MessageState": "registry.models.OutboxMessage.State",
         "TrafficKind": "monitoring.models.ingest_batch.Kind",
     },
 }
@@ -281,6 +295,14 @@ SERVER_EMAIL = DEFAULT_FROM_EMAIL
 PORTAL_CURRENCY = env.text("PORTAL_CURRENCY", "USD")  # ISO 4217; every amount is in it
 if not (len(PORTAL_CURRENCY) == 3 and PORTAL_CURRENCY.isascii() and PORTAL_CURRENCY.isupper()):
     env.problem(f"PORTAL_CURRENCY={PORTAL_CURRENCY!r} is not a three-letter code such as EUR")
+# Calls to the outside (webhooks): https to public addresses, unless the operator opens more (docs/webhooks.md).
+PORTAL_OUTBOUND_HTTP = env.flag("PORTAL_OUTBOUND_HTTP")
+PORTAL_OUTBOUND_PORTS = env.ports("PORTAL_OUTBOUND_PORTS", "443,8443")
+PORTAL_OUTBOUND_ALLOW: tuple[Opening, ...] = ()  # internal networks with one port each: 10.1.0.0/16:9000
+try:
+    PORTAL_OUTBOUND_ALLOW = parse_openings(env.text("PORTAL_OUTBOUND_ALLOW", ""))
+except ValueError as error:
+    env.problem(f"PORTAL_OUTBOUND_ALLOW: {error}")
 PORTAL_WORKERS = env.number("PORTAL_WORKERS", 2, low=1, high=64)  # embedded worker processes
 # Schemes of URIs that a version's artefact may lie at; the portal opens none of them.
 PORTAL_SOURCE_SCHEMES = [name.lower() for name in env.names("PORTAL_SOURCE_SCHEMES")] or [

@@ -6,18 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.db.models import Model
 
 from mlops_portal.kit import correlation
 from registry.actors import Actor, KeyPrincipal, actor_label
-from registry.models import AuditEntry, Team, User
+from registry.models import AuditEntry, Consumer, Deployment, RegisteredModel, Team, User
 
 __all__ = ["Broken", "actor_label", "record", "verify"]
 
 ATTEMPTS = 100
 FIRST_HASH = "0" * 64
+LATER = ("via", "model_id")
 SECRET_FIELDS = frozenset({"password", "secret", "secret_sha256"})
 
 
@@ -58,6 +60,8 @@ def record(
         "changes": _plain(changes or {}),
         "reason": reason,
         "request_id": "" if isinstance(by, str) else correlation.request_id(),
+        "via": _via(by),
+        "model_id": _model_id(obj),
     }
     for _ in range(ATTEMPTS):
         last = AuditEntry.objects.order_by("-seq").values_list("seq", "hash").first()
@@ -92,6 +96,22 @@ def _kind(by: Actor) -> str:
     return AuditEntry.ActorKind.KEY if isinstance(by, KeyPrincipal) else AuditEntry.ActorKind.SYSTEM
 
 
+def _via(by: Actor) -> str:
+    """The way in; what the portal does by itself within somebody's request did not come in with it."""
+    way = correlation.way()
+    if isinstance(by, str) and way != AuditEntry.Via.MANIFEST:
+        return AuditEntry.Via.JOB.value
+    return way or AuditEntry.Via.JOB.value
+
+
+def _model_id(obj: Model) -> UUID | None:
+    """The registered model that the object is, or belongs to directly or by its endpoint."""
+    if isinstance(obj, RegisteredModel):
+        return obj.pk
+    owner = obj.endpoint if isinstance(obj, Consumer | Deployment) else obj
+    return getattr(owner, "model_id", None)
+
+
 def _row(entry: AuditEntry) -> dict[str, Any]:
     names = (
         "at",
@@ -105,13 +125,18 @@ def _row(entry: AuditEntry) -> dict[str, Any]:
         "changes",
         "reason",
         "request_id",
+        *LATER,
     )
     return {name: getattr(entry, name) for name in names}
 
 
 def _hash(seq: int, previous: str, row: Mapping[str, Any]) -> str:
-    """SHA-256 over the previous hash and the canonical JSON of the row."""
-    body = {"seq": seq, **row, "at": row["at"].astimezone(UTC).isoformat(timespec="milliseconds")}
+    """SHA-256 over the previous hash and the canonical JSON of the row.
+
+    Columns that came later are part of it where they hold something, so that older rows keep their hash.
+    """
+    known = {name: value for name, value in row.items() if value or name not in LATER}
+    body = {"seq": seq, **known, "at": row["at"].astimezone(UTC).isoformat(timespec="milliseconds")}
     text = json.dumps(_plain(body), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(f"{previous}\n{text}".encode()).hexdigest()
 

@@ -26,22 +26,58 @@ WAITS_S = (5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400)
 ATTEMPTS = len(WAITS_S) + 1
 WAIT_SPREAD = 0.1
 SENDING_LIMIT = timedelta(seconds=120)  # a sender that has said nothing for so long is dead
+TURN_WAIT = timedelta(seconds=5)  # before a message asks again whether the one before it is gone
+OPEN = (OutboxMessage.State.PENDING, OutboxMessage.State.SENDING)
 LOG_LENGTH, ERROR_LENGTH = 12, 1024
 AT_ONCE = 500  # messages one sweep looks at
 
 
-class Undeliverable(Exception):
-    """A transport says that no further attempt can help."""
+class NotTaken(Exception):
+    """A transport says why the receiver did not take the message, and how long to wait at least."""
+
+    def __init__(self, detail: str, *, status: int | None = None, wait_s: float = 0) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.wait_s = wait_s
+
+
+class Undeliverable(NotTaken):
+    """No further attempt can help."""
+
+
+class Postponed(Exception):
+    """A transport has not tried, because it is not the message's turn; this is no attempt."""
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__(f"not before {wait_s:g} s")
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where one copy of a message goes, and the bytes that go there."""
+    """Where one copy of a message goes, and the bytes that go there; copies of one order_key go in their order."""
 
     transport: str
     address: str
     body: bytes
     dedup_key: str
+    order_key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt ended; without an error the receiver took the message."""
+
+    started: float
+    status: int | None = None
+    error: str = ""
+    is_final: bool = False
+    wait_s: float = 0
+
+    def entry(self, now: datetime) -> dict[str, Any]:
+        """Its line in the message's attempt_log."""
+        took_ms = round((time.perf_counter() - self.started) * 1000)
+        return {"at": now.isoformat(), "ms": took_ms, "status": self.status, "error": self.error}
 
 
 def publish(
@@ -61,7 +97,7 @@ def publish(
         return [
             message
             for resolve in wiring.functions("OUTBOX_DESTINATIONS")
-            for message in _write(type, resolve(type, subject, data, team), team, now)
+            for message in _write(type, resolve(type, subject, data, team, now), team, now)
         ]
 
 
@@ -69,18 +105,21 @@ def deliver(message_id: UUID) -> None:
     """Send the message if it is due, and mark it sent after the receiver has taken it.
 
     At least once: a sender that dies in between sends it again, with the same id and body. A failure moves the
-    message to its next attempt; after the tenth, or when the transport raises Undeliverable, it is dead.
+    message to its next attempt; after the tenth, or when the transport raises Undeliverable, it is dead. A message
+    with an order_key waits until the one before it is sent or dead.
     """
     now = clock.now()
-    due = OutboxMessage.objects.filter(
-        pk=message_id, state__in=(OutboxMessage.State.PENDING, OutboxMessage.State.SENDING)
-    )
+    due = OutboxMessage.objects.filter(pk=message_id, state__in=OPEN)
     message = due.first()
     if message is None or (message.state == OutboxMessage.State.PENDING and message.next_at > now):
         return
     seen = due.filter(attempts=message.attempts)
+    if message.order_key and (before := _before(message)):
+        seen.update(next_at=max(before.next_at, now + TURN_WAIT))
+        return
     if message.attempts >= ATTEMPTS:  # the last attempt died without a word
         seen.update(state=OutboxMessage.State.DEAD)
+        _call_next(message, now)
         return
     claimed = seen.update(state=OutboxMessage.State.SENDING, attempts=message.attempts + 1, next_at=now + SENDING_LIMIT)
     if not claimed:
@@ -95,8 +134,7 @@ def sweep(now: datetime, *, drain: bool = False) -> None:
 
     A drain waits for no message: an attempt before its time would use up the attempts for nothing.
     """
-    open_states = (OutboxMessage.State.PENDING, OutboxMessage.State.SENDING)
-    due = OutboxMessage.objects.filter(state__in=open_states, next_at__lte=now).order_by("next_at")
+    due = OutboxMessage.objects.filter(state__in=OPEN, next_at__lte=now).order_by("next_at")
     for pk, team_id in due.values_list("pk", "team_id")[:AT_ONCE]:
         _order(pk, team_id)
 
@@ -132,7 +170,8 @@ def _write(kind: str, destinations: Iterable[Destination], team: Team, now: date
                 "destination": destination.address,
                 "body": destination.body,
                 "next_at": now,
-                "created_at": now,
+                "order_key": destination.order_key,
+                "created_at": _turn(destination, now),
             },
         )
         if is_new:
@@ -148,28 +187,70 @@ def _send(message: OutboxMessage) -> None:
     """One attempt of a claimed message."""
     started = time.perf_counter()
     try:
-        wiring.named("OUTBOX_TRANSPORTS")[message.transport](message)
+        status = wiring.named("OUTBOX_TRANSPORTS")[message.transport](message)
+    except Postponed as later:
+        _mine(message).update(
+            state=OutboxMessage.State.PENDING,
+            attempts=message.attempts - 1,
+            next_at=clock.now() + timedelta(seconds=later.wait_s),
+        )
+        return
     except Exception as error:
+        told = error if isinstance(error, NotTaken) else None
         is_final = isinstance(error, Undeliverable | KeyError) or message.attempts >= ATTEMPTS
-        _note(message, started, error=f"{type(error).__name__}: {error}"[:ERROR_LENGTH], is_final=is_final)
+        text = str(told or f"{type(error).__name__}: {error}")[:ERROR_LENGTH]
+        attempt = Attempt(started, told.status if told else None, text, is_final, told.wait_s if told else 0)
         logger.warning("message not delivered", extra={"outbox": message.pk, "attempt": message.attempts})
+        _note(message, attempt)
         return
     fault("deliver.sent")
-    _note(message, started)
+    _note(message, Attempt(started, status))
     fault("deliver.marked")
 
 
-def _note(message: OutboxMessage, started: float, *, error: str = "", is_final: bool = False) -> None:
+def _note(message: OutboxMessage, attempt: Attempt) -> None:
     """Write how the attempt ended, unless a later attempt of a faster sender has by now."""
     now = clock.now()
-    entry = {"at": now.isoformat(), "ms": round((time.perf_counter() - started) * 1000), "error": error}
-    fields: dict[str, Any] = {"attempt_log": [*message.attempt_log, entry][-LOG_LENGTH:]}
-    if not error:
+    fields: dict[str, Any] = {"attempt_log": [*message.attempt_log, attempt.entry(now)][-LOG_LENGTH:]}
+    if not attempt.error:
         fields |= {"state": OutboxMessage.State.SENT, "sent_at": now}
-    elif is_final:
+    elif attempt.is_final:
         fields |= {"state": OutboxMessage.State.DEAD}
     else:
-        again_at = now + timedelta(seconds=wait_s(message.attempts))
+        again_at = now + timedelta(seconds=max(wait_s(message.attempts), attempt.wait_s))
         fields |= {"state": OutboxMessage.State.PENDING, "next_at": again_at}
-    mine = OutboxMessage.objects.filter(pk=message.pk, state=OutboxMessage.State.SENDING, attempts=message.attempts)
-    mine.update(**fields)
+    if _mine(message).update(**fields) and fields["state"] != OutboxMessage.State.PENDING:
+        _call_next(message, now)
+
+
+def _mine(message: OutboxMessage) -> Any:
+    """The row, while this attempt is the one that holds it."""
+    return OutboxMessage.objects.filter(pk=message.pk, state=OutboxMessage.State.SENDING, attempts=message.attempts)
+
+
+def _turn(destination: Destination, now: datetime) -> datetime:
+    """When the message is written: later than the one before it, where their order counts."""
+    if not destination.order_key:
+        return now
+    same = OutboxMessage.objects.filter(order_key=destination.order_key, destination=destination.address)
+    last = same.order_by("-created_at").values_list("created_at", flat=True).first()
+    return max(now, last + timedelta(microseconds=1)) if last else now
+
+
+def _line(message: OutboxMessage) -> Any:
+    """Open messages of the same order to the same receiver, oldest first."""
+    same = OutboxMessage.objects.filter(order_key=message.order_key, destination=message.destination)
+    return same.filter(state__in=OPEN).order_by("created_at")
+
+
+def _before(message: OutboxMessage) -> OutboxMessage | None:
+    found: OutboxMessage | None = _line(message).filter(created_at__lt=message.created_at).first()
+    return found
+
+
+def _call_next(message: OutboxMessage, now: datetime) -> None:
+    """Order the next message of the line, if the message stood in one."""
+    following = _line(message).filter(created_at__gt=message.created_at).first() if message.order_key else None
+    if following:
+        OutboxMessage.objects.filter(pk=following.pk, state=OutboxMessage.State.PENDING).update(next_at=now)
+        _order(following.pk, following.team_id)

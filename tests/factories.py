@@ -14,6 +14,7 @@ from registry.deployments import Authority, Plan
 from registry.inventory import FeatureDraft
 from registry.models import (
     ApiKey,
+    Consumer,
     Deployment,
     Endpoint,
     Membership,
@@ -21,6 +22,7 @@ from registry.models import (
     RegisteredModel,
     Role,
     Scope,
+    Source,
     Team,
     User,
 )
@@ -133,6 +135,36 @@ def make_endpoint(
         alias=alias,
         by="setup",
         now=NOON,
+    )
+
+
+def make_source(
+    team: Team | None = None,
+    *,
+    slug: str = "",
+    kind: str = Source.Kind.TABLE,
+    fed_by: Source | None = None,
+    **said: Any,
+) -> Source:
+    """A source of the team."""
+    slug = slug or f"source-{next(_serial)}"
+    return inventory.create_source(
+        team or make_team(), slug=slug, name=slug.title(), kind=kind, fed_by=fed_by, by="setup", now=NOON, **said
+    )
+
+
+def make_consumer(
+    endpoint: Endpoint | None = None,
+    *,
+    name: str = "",
+    kind: str = Consumer.Kind.SERVICE,
+    use: str = Consumer.Use.AUTOMATED,
+    **said: Any,
+) -> Consumer:
+    """A consumer of the endpoint."""
+    name = name or f"consumer-{next(_serial)}"
+    return inventory.create_consumer(
+        endpoint or make_endpoint(), name=name, kind=kind, use=use, by="setup", now=NOON, **said
     )
 
 

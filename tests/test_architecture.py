@@ -153,6 +153,19 @@ def test_raw_sql_stays_in_a_few_low_modules() -> None:
     assert wrong == []
 
 
+def test_only_one_module_calls_the_outside() -> None:
+    clients = ("urllib3", "urllib.request", "http.client", "requests", "httpx", "aiohttp", "ftplib", "telnetlib")
+    wrong = [
+        f"{path.relative_to(ROOT)} imports {name}"
+        for package in OURS
+        for path in modules(package)
+        if str(path.relative_to(ROOT)) != "mlops_portal/kit/outbound.py"
+        for name in imported(path)
+        if any(lies_in(name, client) for client in clients)
+    ]
+    assert wrong == []
+
+
 def test_the_web_process_loads_no_heavy_library() -> None:
     """Start-up of the web process stays light: pages read rows that jobs have saved."""
     program = (

@@ -15,10 +15,14 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
-from registry.models import ApiKey, Scope, Team
+from registry import deployments, inventory, outbox, upstream, webhooks
+from registry.deployments import ApprovalRequired, Authority
+from registry.models import ApiKey, Scope, Source, Team
+from registry.upstream import Change
 from tests.factories import (
     NOON,
     api,
+    make_deployment,
     make_endpoint,
     make_key,
     make_measurement,
@@ -56,6 +60,9 @@ def known(team: Team, alice) -> dict[str, Any]:
     version, endpoint = make_version(model), make_endpoint(model, slug="credit-live")
     run = make_run(make_monitor(model))
     alerts.observe_run(run, [make_measurement(run, feature="income", value=0.9, verdict="drift", hard=True)], now=NOON)
+    make_deployment(endpoint, version.number)
+    with pytest.raises(ApprovalRequired) as refused:
+        deployments.switch_off(endpoint, base=1, authority=Authority.of_person(alice), now=NOON)
     make_key(team=team, label="sender")
     queue.enqueue("monitoring.compact", str(model.pk), queue="ingest", team=team.pk)
     reference = Reference.objects.create(
@@ -83,7 +90,30 @@ def known(team: Team, alice) -> dict[str, Any]:
         rejected=0,
         received_at=NOON,
     )
+    webhook, _ = webhooks.register(
+        team,
+        name="ops",
+        url="https://hooks.example.org/",
+        events=["version.*"],
+        resolver=lambda *_: ["93.184.216.34"],
+        by="setup",
+        now=NOON,
+    )
+    [message] = outbox.publish("version.registered", "v1", {}, team=team, now=NOON)
+    source = Source.objects.create(
+        slug="bureau", team=team, name="Bureau", kind="api", created_at=NOON, created_by="setup", updated_at=NOON
+    )
+    change = Change(kind="schema", title="Column renamed", started_at=NOON, source=source)
+    event, _ = upstream.report_change(team, change, by="setup", now=NOON)
+    inventory.set_tag(model, "domain", "lending", by="setup", now=NOON)
+    inventory.set_alias(model, "champion", version, by="setup", now=NOON)
+    consumer = inventory.create_consumer(
+        endpoint, name="loan-desk", kind="service", use="assisted", by="setup", now=NOON
+    )
     return {
+        "webhook_id": webhook.pk,
+        "message_id": message.pk,
+        "event_id": event.pk,
         "number": version.number,
         "run_id": run.pk,
         "alert_id": Alert.objects.get().pk,
@@ -95,9 +125,20 @@ def known(team: Team, alice) -> dict[str, Any]:
         "username": "alice",
         "key_id": ApiKey.objects.get(label="sender").key_id,
         "path": "experiments/list",
+        "consumer_id": consumer.pk,
+        "key": "domain",
+        "name": "champion",
         "code": "unknown_version",
         "token": "nonsense",
-        "slug": {"models": model.slug, "endpoints": endpoint.slug, "teams": team.slug},
+        "revision": 1,
+        "intent_id": refused.value.intent_id,
+        "slug": {
+            "models": model.slug,
+            "endpoints": endpoint.slug,
+            "serving": endpoint.slug,
+            "teams": team.slug,
+            "sources": source.slug,
+        },
     }
 
 

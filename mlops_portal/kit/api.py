@@ -46,7 +46,7 @@ _BY_STATUS: dict[int, type[DomainError]] = {
 
 def problem(error: DomainError, request: HttpRequest) -> JsonResponse:
     """The problem document of a domain error, as a finished response."""
-    answer = _document(error.status, error.code, error.title, error.detail, request) | error.members()
+    answer = _document(error.status, error.code, error.title, error.detail, request) | dict(error.members())
     if error.field and not error.faults:
         answer |= _faults([Fault(error.code, error.detail, f"/{error.field}")], 1)
     if error.faults:
@@ -334,6 +334,7 @@ def fault_document(fault: Fault) -> dict[str, Any]:
         "code": fault.code,
         "detail": fault.detail,
         "received": fault.received,
+        "line": fault.line,
     }
     return {name: value for name, value in members.items() if value is not None}
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from rest_framework import serializers
@@ -71,6 +72,26 @@ class Truth(serializers.BooleanField):
         if not isinstance(data, bool):
             raise _wrong("true or false", data)
         return data
+
+
+class Moment(serializers.DateTimeField):
+    """A time as RFC 3339 writes it, with its offset."""
+
+    def to_internal_value(self, data: Any) -> datetime:
+        """The time in UTC, cut to milliseconds."""
+        if not isinstance(data, str):
+            raise _wrong("a time", data)
+        try:
+            moment = datetime.fromisoformat(data)
+        except ValueError:
+            raise ValidationError("Write a time such as 2025-11-20T09:31:07Z.", code="bad_time") from None
+        if moment.tzinfo is None:
+            raise ValidationError("The time has no offset; append Z or +01:00.", code="timezone_required")
+        try:
+            moment = moment.astimezone(UTC)
+        except OverflowError:
+            raise ValidationError("The time is out of range.", code="bad_time") from None
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 class Word(serializers.ChoiceField):

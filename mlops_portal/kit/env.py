@@ -47,6 +47,14 @@ class Reader:
         """A comma-separated list."""
         return [part.strip() for part in self._raw(name, default).split(",") if part.strip()]
 
+    def ports(self, name: str, default: str) -> tuple[int, ...]:
+        """A comma-separated list of TCP ports."""
+        parts = self.names(name, default)
+        if wrong := [part for part in parts if not part.isdecimal() or not 0 < int(part) < 65536]:
+            self.problem(f"{name}: {', '.join(wrong)} is no port from 1 to 65535")
+            return ()
+        return tuple(int(part) for part in parts)
+
     def database(self, name: str, default: str) -> dict[str, Any]:
         """The Django database settings of a URL: sqlite or postgres."""
         config = self._parsed(name, default, self._env.db_url_config)

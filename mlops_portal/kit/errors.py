@@ -9,7 +9,8 @@ from typing import ClassVar
 class Fault:
     """One thing that is wrong with a request.
 
-    pointer: JSON pointer of the value ("/items/3/score"); received: at most 64 characters, None where privacy forbids.
+    pointer: JSON pointer of the value ("/items/3/score"); received: at most 64 characters, None where privacy forbids;
+    line: of the text that was sent, if it has lines.
     """
 
     code: str
@@ -17,6 +18,7 @@ class Fault:
     pointer: str = ""
     index: int | None = None
     received: str | None = None
+    line: int | None = None
 
 
 class DomainError(Exception):

@@ -13,6 +13,7 @@ from uuid import UUID
 from django import template
 from django.conf import settings
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -68,6 +69,7 @@ _PLAIN = {  # states that need no sign
     "replaced": "Replaced",
     "expired": "Expired",
     "sent": "Sent",
+    "disabled": "Disabled",
 }
 STATES: Mapping[str, Display] = {
     "running": Display("arc", "Running", "acc"),
@@ -84,6 +86,9 @@ STATES: Mapping[str, Display] = {
     "failed": Display("crossed-square", "Failed", "bad"),
     "damaged": Display("crossed-square", "Damaged", "bad"),
     "dead": Display("crossed-square", "Given up", "bad"),
+    "broken": Display("crossed-square", "Broken", "bad"),
+    "notable": Display("triangle", "Notable", "warn"),
+    "breaking": Display("diamond", "Breaking", "bad"),
     "blocked": Display("lock", "Blocked", "mute"),
     "info": Display("info", "Info", "acc"),
     "warning": Display("triangle", "Warning", "warn"),
@@ -215,11 +220,14 @@ def sort_header(context: Mapping[str, Any], key: str, label: str, *, numeric: bo
 
 
 @register.inclusion_tag("components/_facet.html", takes_context=True)
-def facet(context: Mapping[str, Any], key: str, label: str, options: Sequence[tuple[str, str]]) -> dict[str, object]:
-    """Filter links for one query parameter: all, then each (value, word)."""
-    chosen = context["request"].GET.get(key, "")
-    links = [_facet_link(context["request"].GET, key, value, word, chosen) for value, word in (("", "all"), *options)]
-    return {"label": label, "links": links}
+def facet(
+    context: Mapping[str, Any], key: str, label: str, options: Sequence[tuple[str, str]], page: str = ""
+) -> dict[str, object]:
+    """Filter links for one query parameter: all, then each (value, word); of this page or of the one named."""
+    query = context["request"].GET
+    links = [_facet_link(query, key, value, word, query.get(key, "")) for value, word in (("", "all"), *options)]
+    address = reverse(page) if page else ""
+    return {"label": label, "links": [link | {"url": f"{address}{link['url']}"} for link in links]}
 
 
 @register.filter

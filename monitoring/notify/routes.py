@@ -24,7 +24,7 @@ HEADLINES = {
 }
 
 
-def destinations(type: str, subject: str, data: Mapping[str, Any], team: Team) -> Iterator[Destination]:
+def destinations(type: str, subject: str, data: Mapping[str, Any], team: Team, now: datetime) -> Iterator[Destination]:
     """E-mail to the people of the alert's model: owner, deputy and the team's contact, each once.
 
     Where none of them has an address, to the team's maintainers. Information only is shown in the portal, never sent.

@@ -10,8 +10,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from mlops_portal.kit.api import Cursor, only_parameters
+from mlops_portal.kit.errors import Invalid
 from registry.actors import KeyPrincipal
-from registry.models import RegisteredModel, User
+from registry.models import RegisteredModel, Team, User
 from registry.permissions import Permission, require, require_view
 
 IDEMPOTENCY = OpenApiParameter(
@@ -53,6 +54,17 @@ def models_of(request: Request) -> QuerySet[RegisteredModel]:
     """The models the caller may see."""
     visible = RegisteredModel.objects.visible_to(caller(request)).live()
     return visible.select_related("team", "owner", "deputy")
+
+
+def team_of(request: Request, slug: str) -> Team:
+    """The team a body names; that of the key, if it names none. Raises Invalid for one the caller does not see."""
+    actor = caller(request)
+    if not slug and isinstance(actor, KeyPrincipal):
+        return Team.objects.get(pk=actor.team_id)
+    team = Team.objects.visible_to(actor).filter(slug=slug).first()
+    if team is None:
+        raise Invalid(f"The team {slug[:64]!r} does not exist." if slug else "Name the team.", field="team")
+    return team
 
 
 def may_write(request: Request, model: RegisteredModel, permission: Permission = Permission.INVENTORY_EDIT) -> None:

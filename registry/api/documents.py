@@ -5,8 +5,9 @@ from typing import Any
 from rest_framework import serializers
 
 from mlops_portal.kit.body import Real, StrictSerializer, Text, Truth, Whole, Word
+from mlops_portal.kit.errors import Fault, Invalid
 from registry.inventory import FeatureDraft
-from registry.models import Endpoint, Feature, RegisteredModel
+from registry.models import Endpoint, Feature, RegisteredModel, Source, Team
 
 
 class TeamDocument(serializers.Serializer[Any]):
@@ -33,6 +34,8 @@ class FeatureDocument(serializers.Serializer[Any]):
     importance = serializers.FloatField(allow_null=True)
     abs_tolerance = serializers.FloatField()
     rel_tolerance = serializers.FloatField()
+    source = serializers.CharField(source="source.slug", default=None, allow_null=True)  # type: ignore[assignment]
+    source_field = serializers.CharField()
     description = serializers.CharField()
 
 
@@ -52,6 +55,10 @@ class FeatureBody(StrictSerializer):
     importance = Real(required=False, allow_null=True)
     abs_tolerance = Real(required=False)
     rel_tolerance = Real(required=False)
+    source = Text(  # type: ignore[assignment]
+        required=False, allow_null=True, help_text="Slug of a source of the model's team."
+    )
+    source_field = Text(required=False, help_text="What the source calls it.")
     description = Text(required=False)
 
 
@@ -96,11 +103,51 @@ class ModelDocument(serializers.Serializer[Any]):
     risk_reason = serializers.CharField()
     review_due_on = serializers.DateField(allow_null=True)
     output = serializers.DictField()
+    readiness_share = serializers.FloatField(allow_null=True)
+    managed_by = serializers.CharField()
     is_demo = serializers.BooleanField()
     lock_version = serializers.IntegerField()
     created_at = serializers.DateTimeField()
     created_by = serializers.CharField()
     updated_at = serializers.DateTimeField()
+
+
+class ServedDocument(serializers.Serializer[Any]):
+    """What one endpoint serves; null where it was not activated."""
+
+    endpoint = serializers.CharField(source="endpoint.slug")
+    environment = serializers.CharField(source="endpoint.environment_id")
+    revision = serializers.IntegerField(source="deployment.revision", default=None, allow_null=True)
+    strategy = serializers.CharField(source="deployment.strategy", default=None, allow_null=True)
+    since = serializers.DateTimeField(source="deployment.created_at", default=None, allow_null=True)
+    versions = serializers.ListField(child=serializers.IntegerField(), default=[])
+
+
+class ModelDetailDocument(ModelDocument):
+    """A registered model with its tags, and with aliases and served revisions of now or of the moment `as_of`."""
+
+    as_of = serializers.DateTimeField(allow_null=True)
+    tags = serializers.DictField(child=serializers.CharField())
+    aliases = serializers.DictField(child=serializers.IntegerField())
+    serving = ServedDocument(many=True)
+
+
+class ReadinessItemDocument(serializers.Serializer[Any]):
+    """One question of readiness with its answer; `fix` names the page that closes the gap."""
+
+    key = serializers.CharField()
+    title = serializers.CharField()
+    holds = serializers.BooleanField()
+    gap = serializers.CharField()
+    fix = serializers.ListField(child=serializers.CharField())
+
+
+class ReadinessDocument(serializers.Serializer[Any]):
+    """Whether a model would be understood when its authors are gone; null where that was not measured yet."""
+
+    share = serializers.FloatField(source="readiness_share", allow_null=True)
+    measured_at = serializers.DateTimeField(source="readiness_at", allow_null=True)
+    items = ReadinessItemDocument(source="readiness", many=True)
 
 
 class ModelPatch(StrictSerializer):
@@ -216,9 +263,23 @@ class EndpointBody(EndpointPatch):
     environment = Text()
 
 
-def drafts(values: list[dict[str, Any]]) -> list[FeatureDraft]:
-    """The feature drafts of a checked body."""
-    return [FeatureDraft(**(value | {"categories": tuple(value.get("categories", ()))})) for value in values]
+def drafts(values: list[dict[str, Any]], team: Team) -> list[FeatureDraft]:
+    """The feature drafts of a checked body, or Invalid naming every source that the team does not have."""
+    slugs = {value["source"] for value in values if value.get("source") is not None}
+    known = {source.slug: source for source in Source.objects.filter(team=team, slug__in=slugs)}
+    faults = [
+        Fault("invalid", f"{team.name} has no source {value['source'][:64]!r}.", f"/features/{i}/source")
+        for i, value in enumerate(values)
+        if value.get("source") not in {None, *known}
+    ]
+    if faults:
+        raise Invalid(faults[0].detail, faults=faults)
+    return [
+        FeatureDraft(
+            **value | {"categories": tuple(value.get("categories", ())), "source": known.get(value.get("source") or "")}
+        )
+        for value in values
+    ]
 
 
 def features(rows: Any) -> dict[str, Any]:

@@ -1,10 +1,8 @@
 """Routes of endpoints."""
 
-from datetime import datetime
 from typing import Any
 
 from django.shortcuts import get_object_or_404
-from django.utils.dateparse import parse_datetime
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework.request import Request
@@ -13,8 +11,8 @@ from rest_framework.response import Response
 from mlops_portal.kit import clock
 from mlops_portal.kit.api import Cursor
 from mlops_portal.kit.conditions import if_match, if_match_given, once, replayed, tagged
-from mlops_portal.kit.errors import Invalid, Malformed
-from registry import deployments, inventory
+from mlops_portal.kit.errors import Invalid
+from registry import deployments, history, inventory
 from registry.api import documents
 from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page
 from registry.api.revisions import RevisionDocument
@@ -84,7 +82,8 @@ class EndpointDetail(InventoryView):
     def get(self, request: Request, slug: str) -> Response:
         """The endpoint and what it served at the moment; the ETag is what a change sends back."""
         endpoint, text = _endpoint(request, slug), request.query_params.get("as_of")
-        deployment = deployments.served_at(endpoint, _moment(text)) if text else deployments.current(endpoint)
+        at = history.moment("as_of", text) if text else None
+        deployment = deployments.served_at(endpoint, at) if at else deployments.current(endpoint)
         shown = EndpointDetailDocument(endpoint).data | {
             "serving": RevisionDocument(deployment).data if deployment else None
         }
@@ -122,16 +121,3 @@ def _endpoint(request: Request, slug: str) -> Endpoint:
 
 def _shown_endpoint(endpoint: Endpoint, status: int = 200) -> Response:
     return tagged(Response(documents.EndpointDocument(endpoint).data, status=status), endpoint.lock_version)
-
-
-def _moment(text: str) -> datetime:
-    """A moment of the query string; a + that was sent unescaped arrives as a space."""
-    try:
-        moment = parse_datetime(text.replace(" ", "+"))
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Malformed(
-            f"as_of={text[:64]!r} is not a moment such as 2026-03-03T12:00:00Z.", code="malformed_parameter"
-        )
-    return moment

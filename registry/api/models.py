@@ -1,10 +1,12 @@
 """Routes of models and their current features."""
 
+from datetime import datetime
 from typing import Any
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -12,11 +14,10 @@ from mlops_portal.kit import clock
 from mlops_portal.kit.api import Cursor
 from mlops_portal.kit.conditions import Once, if_match, if_match_given, once, replayed, tagged
 from mlops_portal.kit.errors import Fault, Invalid
-from registry import inventory, listing
-from registry.actors import KeyPrincipal
+from registry import history, inventory, listing
 from registry.api import documents
-from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page
-from registry.models import Feature, RegisteredModel, Team, User
+from registry.api.base import IDEMPOTENCY, IF_MATCH, InventoryView, body, caller, may_write, models_of, page, team_of
+from registry.models import Feature, RegisteredModel, Tag, Team, User
 from registry.permissions import Permission, require_somewhere
 
 
@@ -47,7 +48,7 @@ class ModelList(InventoryView):
         require_somewhere(caller(request), Permission.INVENTORY_EDIT)
         intent = once(request)
         values = body(request, documents.ModelBody)
-        team = _team(request, values.pop("team", ""))
+        team = team_of(request, values.pop("team", ""))
         if row := intent.made(RegisteredModel.objects.live().filter(team=team)):
             return replayed(_shown(row, 201))
         return _shown(_register(request, team, values, intent), 201)
@@ -56,10 +57,25 @@ class ModelList(InventoryView):
 class ModelDetail(InventoryView):
     """One model."""
 
-    @extend_schema(operation_id="models_read", responses=documents.ModelDocument)
+    parameters = ("as_of",)
+
+    @extend_schema(
+        operation_id="models_read",
+        parameters=[
+            OpenApiParameter(
+                "as_of",
+                OpenApiTypes.STR,
+                description="A time or day: aliases and served revisions of that moment; the present ones if absent.",
+            )
+        ],
+        responses=documents.ModelDetailDocument,
+    )
     def get(self, request: Request, slug: str) -> Response:
-        """The model; the ETag is what a change sends back."""
-        return _shown(get_object_or_404(models_of(request), slug=slug))
+        """The model with tags, aliases and what its endpoints serve; the ETag is what a change sends back."""
+        text = request.query_params.get("as_of")
+        at = history.moment("as_of", text) if text else None
+        model = get_object_or_404(models_of(request), slug=slug)
+        return tagged(Response(documents.ModelDocument(model).data | _state(model, at)), model.lock_version)
 
     @extend_schema(
         operation_id="models_change",
@@ -84,6 +100,16 @@ class ModelDetail(InventoryView):
         return Response(status=204)
 
 
+class ModelReadiness(InventoryView):
+    """How ready one model is."""
+
+    @extend_schema(operation_id="models_readiness", responses=documents.ReadinessDocument)
+    def get(self, request: Request, slug: str) -> Response:
+        """The share of the items that hold, and each item with its gap."""
+        model = get_object_or_404(models_of(request), slug=slug)
+        return Response(documents.ReadinessDocument(model).data)
+
+
 class FeatureList(InventoryView):
     """The model's current features."""
 
@@ -91,7 +117,7 @@ class FeatureList(InventoryView):
     def get(self, request: Request, slug: str) -> Response:
         """The current list, which the next version will copy."""
         model = get_object_or_404(models_of(request), slug=slug)
-        rows = Feature.objects.current().filter(model=model)
+        rows = Feature.objects.current().filter(model=model).select_related("source")
         return tagged(Response(documents.features(rows)), model.lock_version)
 
     @extend_schema(
@@ -101,25 +127,31 @@ class FeatureList(InventoryView):
         """Replace the current list; versions keep the copies they have. `If-Match` may be sent."""
         model = get_object_or_404(models_of(request), slug=slug)
         may_write(request, model)
-        base, drafts = if_match_given(request), documents.drafts(body(request, documents.FeaturesBody)["features"])
+        base, given = if_match_given(request), body(request, documents.FeaturesBody)["features"]
+        drafts = documents.drafts(given, model.team)
         rows = inventory.set_features(model, drafts, base=base, by=caller(request), now=clock.now())
         return tagged(Response(documents.features(rows)), model.lock_version)
 
 
-def _team(request: Request, slug: str) -> Team:
-    actor = caller(request)
-    if not slug and isinstance(actor, KeyPrincipal):
-        return Team.objects.get(pk=actor.team_id)
-    team = Team.objects.visible_to(actor).filter(slug=slug).first()
-    if team is None:
-        raise Invalid(f"The team {slug[:64]!r} does not exist." if slug else "Name the team.", field="team")
-    return team
+def _state(model: RegisteredModel, at: datetime | None) -> dict[str, Any]:
+    """What is said of the model besides its own columns, now or at the moment."""
+    served = [
+        documents.ServedDocument(one).data
+        | {"versions": [arm.version.number for arm in one.deployment.arms.all()] if one.deployment else []}
+        for one in history.serving(model, at)
+    ]
+    return {
+        "as_of": None if at is None else serializers.DateTimeField().to_representation(at),
+        "tags": dict(Tag.objects.of_models().filter(model=model).values_list("key", "value")),
+        "aliases": {alias.name: alias.version.number for alias in history.aliases(model, at)},
+        "serving": served,
+    }
 
 
 def _register(request: Request, team: Team, values: dict[str, Any], intent: Once) -> RegisteredModel:
     return inventory.register_model(
         team,
-        **_people_in(values | {"features": documents.drafts(values.get("features", []))}),
+        **_people_in(values | {"features": documents.drafts(values.get("features", []), team)}),
         client_key=intent.key,
         client_body_sha=intent.body_sha256,
         by=caller(request),

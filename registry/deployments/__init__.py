@@ -5,7 +5,7 @@ from registry.deployments.activation import activate, promote, roll_back, switch
 from registry.deployments.authority import Authority, may_activate
 from registry.deployments.checking import check
 from registry.deployments.comparing import Difference, differences
-from registry.deployments.describing import described_fallback, described_rule, summary
+from registry.deployments.describing import described_fallback, described_rule, served, summary
 from registry.deployments.plan import Arm, Plan
 from registry.deployments.refusing import ApprovalRequired, BaseMoved, Intent, intent
 from registry.serving import VersionInUse, current, endpoints_serving, require_unused, served_at, with_arms
@@ -32,6 +32,7 @@ __all__ = [
     "promote",
     "require_unused",
     "roll_back",
+    "served",
     "served_at",
     "summary",
     "switch_off",

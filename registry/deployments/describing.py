@@ -1,11 +1,12 @@
 """Plans in words and rows, for pages, change events and messages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mlops_portal.kit.wording import number, percent
 from registry.deployments.plan import Plan
+from registry.models import Deployment, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,25 @@ class DescribedRule:
 
     sentence: str
     rows: tuple[BandRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ServedEndpoint:
+    """An endpoint with what it serves now, in a few words; no revision: it was never activated."""
+
+    endpoint: Endpoint
+    deployment: Deployment | None
+    summary: str
+
+
+def served(endpoints: Iterable[Endpoint]) -> list[ServedEndpoint]:
+    """What each of the endpoints serves; no query if they were read with `pointer__deployment`."""
+    found = []
+    for endpoint in endpoints:
+        deployment = endpoint.pointer.deployment
+        words = summary(Plan.of(deployment)) if deployment else "never activated"
+        found.append(ServedEndpoint(endpoint, deployment, words))
+    return found
 
 
 def summary(plan: Plan) -> str:

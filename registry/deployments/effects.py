@@ -8,7 +8,8 @@ from registry.deployments.authority import Authority
 from registry.deployments.checking import CheckedPlan
 from registry.deployments.describing import summary
 from registry.deployments.plan import Plan
-from registry.models import ChangeEvent, Deployment, DeploymentArm, Endpoint, ModelVersion, ServingPointer
+from registry.models import Deployment, Endpoint, ModelVersion, RegisteredModel
+from registry.upstream import note_deployment
 
 ACTIVATED = "deployment.activated"
 
@@ -19,15 +20,15 @@ def follow(
     """Do everything that a revision brings about, and record it."""
     endpoint, plan, by = deployment.endpoint, checked.plan, authority.actor
     model = endpoint.model
-    if plan.arms:
-        inventory.go_live(model, by=by, now=at)
+    if plan.arms and model.lifecycle != RegisteredModel.Lifecycle.LIVE:
+        inventory.go_live(model, even_if_retired=True, by=by, now=at)
     before = Plan.of(former) if former else Plan()
     primary = checked.versions[plan.primary.version] if plan.primary else None
     if endpoint.alias:
         _mirror(endpoint, primary, deployment, authority, at)
     if endpoint.environment.legacy_stage and primary is not None:
-        _move_stages(endpoint, primary, before, authority, at)
-    _report(deployment, plan, authority, at)
+        inventory.mirror_stage(endpoint, primary, before.primary.version if before.primary else None, now=at)
+    note_deployment(deployment, f"{endpoint.slug} rev {deployment.revision}: {summary(plan)}", at=at)
     changes: dict[str, list[Any]] = {
         "revision": [deployment.base_revision, deployment.revision],
         "sha256": [former.sha256 if former else None, deployment.sha256],
@@ -48,45 +49,6 @@ def _mirror(
         inventory.end_alias(model, name, by=by, now=at)
     else:
         inventory.set_alias(model, name, primary, by=by, now=at, deployment=deployment)
-
-
-def _move_stages(endpoint: Endpoint, primary: ModelVersion, before: Plan, authority: Authority, at: datetime) -> None:
-    """The new primary gets the stage of its environment, the former one Archived, for clients that read stages."""
-    stage, by = endpoint.environment.legacy_stage, authority.actor
-    if primary.stage != stage:
-        inventory.set_stage(primary, stage, by=by, now=at)
-    if before.primary is None or before.primary.version == primary.number:
-        return
-    former = endpoint.model.versions.filter(number=before.primary.version, stage=stage, deleted_at=None)
-    version = former.select_related("model__team").first()
-    if version is not None and not _is_primary_elsewhere(version, endpoint):
-        inventory.set_stage(version, ModelVersion.Stage.ARCHIVED, by=by, now=at)
-
-
-def _is_primary_elsewhere(version: ModelVersion, endpoint: Endpoint) -> bool:
-    """Whether another endpoint of the environment still serves it as its primary arm."""
-    arms = DeploymentArm.objects.filter(version=version, role=DeploymentArm.Role.PRIMARY)
-    pointers = ServingPointer.objects.filter(deployment__in=arms.values("deployment"))
-    return pointers.filter(endpoint__environment=endpoint.environment_id).exclude(endpoint=endpoint).exists()
-
-
-def _report(deployment: Deployment, plan: Plan, authority: Authority, at: datetime) -> None:
-    """The change event that stands on the time lines of the model."""
-    endpoint = deployment.endpoint
-    ChangeEvent.objects.create(
-        team=endpoint.model.team,
-        kind=ChangeEvent.Kind.DEPLOY,
-        title=f"{endpoint.slug} rev {deployment.revision}: {summary(plan)}"[:256],
-        origin="portal",
-        event_id=f"deployment:{deployment.pk}",
-        model=endpoint.model,
-        endpoint=endpoint,
-        started_at=at,
-        actor=authority.label[:128],
-        payload={"revision": deployment.revision, "sha256": deployment.sha256},
-        created_at=at,
-        created_by=authority.label,
-    )
 
 
 def _shares(plan: Plan) -> dict[str, str]:

@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 
 from registry.inventory import FeatureDraft
 from registry.inventory.features import CHANGEABLE_WHEN_FROZEN
-from registry.models import Endpoint, Environment, Feature, Membership, RegisteredModel, Team, User
+from registry.models import Endpoint, Environment, Feature, Membership, RegisteredModel, Source, Team, User
 
 SCORES = (
     ("probability", "A probability"),
@@ -157,13 +157,25 @@ class FeatureForm(forms.Form):
     allowed_min = forms.FloatField(label="Lowest plausible value", required=False)
     allowed_max = forms.FloatField(label="Highest plausible value", required=False)
     categories = Lines(label="Categories", help_text="One a line; others are stored and counted as unseen.")
+    source = forms.ModelChoiceField(
+        queryset=Source.objects.none(),
+        to_field_name="slug",
+        label="Source",
+        required=False,
+        empty_label="Not said",
+        help_text="The system it comes from.",
+    )
+    source_field = forms.CharField(
+        label="Name in the source", required=False, max_length=400, help_text="Such as table.column, if it differs."
+    )
     importance = forms.FloatField(label="Importance", required=False, help_text="Any scale; larger matters more.")
     abs_tolerance = forms.FloatField(label="Absolute tolerance", required=False, initial=1e-6)
     rel_tolerance = forms.FloatField(label="Relative tolerance", required=False, initial=1e-3)
     description = _text("Description", rows=2)
 
-    def __init__(self, *args: Any, frozen: bool = False, **options: Any) -> None:
+    def __init__(self, *args: Any, team: Team, frozen: bool = False, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.fields["source"].queryset = Source.objects.filter(team=team).order_by("slug")  # type: ignore[attr-defined]
         self._frozen = frozen
         for name, field in self.fields.items():
             field.disabled = frozen and name not in CHANGEABLE_WHEN_FROZEN | {"edges"}
@@ -172,7 +184,9 @@ class FeatureForm(forms.Form):
     def initial_of(cls, feature: Feature) -> dict[str, Any]:
         """What the form of an existing feature shows at first."""
         names = [name for name in cls.base_fields if name != "edges"]
-        return {name: getattr(feature, name) for name in names} | {"edges": feature.privacy_options.get("edges", [])}
+        values = {name: getattr(feature, name) for name in names}
+        edges = feature.privacy_options.get("edges", [])
+        return values | {"edges": edges, "source": feature.source.slug if feature.source else None}
 
     def as_draft(self) -> FeatureDraft:
         """The feature as the person describes it."""
@@ -261,9 +275,23 @@ class EndpointForm(forms.Form):
     location = forms.CharField(
         label="Location", required=False, max_length=4000, help_text="URL, queue or schedule. A text, never fetched."
     )
+    alias = forms.CharField(
+        label="Alias",
+        required=False,
+        max_length=400,
+        help_text="An alias of the model, such as champion, that always points at what is served here.",
+    )
+    routing_unit = forms.CharField(
+        label="Callers stay on one version by",
+        required=False,
+        max_length=400,
+        initial="request_id",
+        help_text="request_id, or a feature such as customer; takes effect with the next revision.",
+    )
     slo_p95_ms = forms.IntegerField(label="Latency limit p95, ms", required=False)
     slo_p99_ms = forms.IntegerField(label="Latency limit p99, ms", required=False)
     timeout_ms = forms.IntegerField(label="Timeout, ms", required=False)
+    rate_limit_rps = forms.IntegerField(label="Most requests per second", required=False)
     base = forms.IntegerField(widget=forms.HiddenInput, required=False)
 
     def __init__(self, *args: Any, endpoint: Endpoint | None = None, **options: Any) -> None:
@@ -274,8 +302,8 @@ class EndpointForm(forms.Form):
     @classmethod
     def initial_of(cls, endpoint: Endpoint) -> dict[str, Any]:
         """What the form of an existing endpoint shows at first."""
-        names = ("kind", "location", "slo_p95_ms", "slo_p99_ms", "timeout_ms")
-        values = {name: getattr(endpoint, name) for name in names}
+        plain = [name for name in cls.base_fields if name not in {"slug", "environment", "base"}]
+        values = {name: getattr(endpoint, name) for name in plain}
         return values | {"environment": endpoint.environment_id, "base": endpoint.lock_version}
 
     def described(self) -> dict[str, Any]:

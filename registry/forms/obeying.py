@@ -24,10 +24,11 @@ def obey(form: forms.Form, verb: Callable[[], Result]) -> Result | None:
 
 
 def tell(form: forms.Form, error: DomainError) -> None:
-    """Put every fault of the error at the field it names, or above the form if it names none of them."""
+    """Put every fault of the error at the field it names, or above the form if it names none that is seen."""
     form.refusal = error  # type: ignore[attr-defined]
+    shown = {name for name, field in form.fields.items() if not field.widget.is_hidden}
     for pointer, detail in _told(error):
-        names = [name for name in pointer.split("/") if name in form.fields]
+        names = [name for name in pointer.split("/") if name in shown]
         form.add_error(names[-1] if names else None, detail)
 
 

@@ -10,6 +10,7 @@ from mlops_portal.kit.errors import Conflict, Stale
 from registry import audit, serving
 from registry.actors import Actor, actor_label
 from registry.inventory.aliases import check_alias
+from registry.inventory.telling import tell_of_endpoint
 from registry.models import Endpoint, Environment, Feature, RegisteredModel
 from registry.permissions import Permission, require
 from registry.rules import Checked
@@ -22,7 +23,9 @@ ROUTING_UNIT_LIMIT = 128
 REQUEST_ID = "request_id"
 # What a person has to know before another revision is served; it stays while the endpoint serves.
 FIXED_WHILE_SERVING = ("environment", "alias")
-EDITABLE = frozenset({"environment", "kind", "location", "alias", "rate_limit_rps", "routing_unit", *TIMES})
+EDITABLE = frozenset(
+    {"environment", "kind", "location", "alias", "rate_limit_rps", "routing_unit", "managed_by", *TIMES}
+)
 
 
 @transaction.atomic
@@ -63,6 +66,7 @@ def create_endpoint(
         "slo_p99_ms": slo_p99_ms,
         "timeout_ms": timeout_ms,
         "rate_limit_rps": rate_limit_rps,
+        "managed_by": managed_by,
     }
     with Checked() as checked:
         fields = _check(checked, described, model)
@@ -71,7 +75,6 @@ def create_endpoint(
         model=model,
         slug=slug,
         routing_salt=serving.new_salt(),
-        managed_by=managed_by,
         client_key=client_key,
         client_body_sha=client_body_sha,
         created_at=now,
@@ -83,6 +86,7 @@ def create_endpoint(
     serving.place_pointer(endpoint, now=now)
     changes = {"slug": [None, slug], "environment": [None, endpoint.environment_id]}
     audit.record("endpoint.created", endpoint, by=by, now=now, team=model.team, changes=changes)
+    tell_of_endpoint(endpoint, changes, now=now)
     return endpoint
 
 
@@ -104,6 +108,7 @@ def edit_endpoint(endpoint: Endpoint, patch: Mapping[str, Any], *, base: int, by
         raise Conflict(f"{endpoint.slug} serves now; switch it off before its {fixed} changes.", field=fixed)
     if changes:
         audit.record("endpoint.changed", endpoint, by=by, now=now, team=endpoint.model.team, changes=changes)
+        tell_of_endpoint(endpoint, changes, now=now)
     return endpoint
 
 
@@ -117,6 +122,7 @@ def retire_endpoint(endpoint: Endpoint, *, base: int, by: Actor, now: datetime) 
     _move(endpoint, base=base, now=now, retired_at=now)
     serving.require_unused(endpoint)
     audit.record("endpoint.retired", endpoint, by=by, now=now, team=endpoint.model.team)
+    tell_of_endpoint(endpoint, ["retired_at"], now=now)
     return endpoint
 
 
@@ -137,6 +143,7 @@ def _check(checked: Checked, patch: Mapping[str, Any], model: RegisteredModel) -
     fields["environment"] = environment
     checked.choice("kind", fields["kind"], Endpoint.Kind.values)
     fields["location"] = checked.line("location", fields["location"], limit=2048)
+    fields["managed_by"] = checked.line("managed_by", fields["managed_by"], limit=128)
     for name in TIMES:
         checked.number(name, fields[name], low=1, high=TIME_LIMIT_MS)
     p95, p99 = fields["slo_p95_ms"], fields["slo_p99_ms"]

@@ -1,7 +1,7 @@
 """Features: what a model reads. A version's list is a frozen copy of the model's current list, or a list of its own."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -12,7 +12,7 @@ from django.db.models import F
 from mlops_portal.kit.errors import Conflict, Fault, Stale
 from registry import audit
 from registry.actors import Actor
-from registry.models import Feature, ModelVersion, RegisteredModel
+from registry.models import Feature, ModelVersion, RegisteredModel, Source, Team
 from registry.models.feature import FeatureQuerySet
 from registry.permissions import Permission, require
 from registry.rules import Checked, as_invalid, is_printable_name
@@ -34,7 +34,16 @@ STRICTNESS: dict[str, int] = {
 NUMERIC = frozenset({Feature.Dtype.NUMBER, Feature.Dtype.INTEGER, Feature.Dtype.TIMESTAMP})
 WORDED = frozenset({Feature.Dtype.TEXT, Feature.Dtype.CATEGORY})
 CHANGEABLE_WHEN_FROZEN = frozenset(
-    {"privacy", "privacy_options", "abs_tolerance", "rel_tolerance", "description", "importance"}
+    {
+        "privacy",
+        "privacy_options",
+        "abs_tolerance",
+        "rel_tolerance",
+        "description",
+        "importance",
+        "source",
+        "source_field",
+    }
 )
 
 
@@ -56,12 +65,19 @@ class FeatureDraft:
     description: str = ""
     abs_tolerance: float = 1e-6
     rel_tolerance: float = 1e-3
+    source: Source | None = None  # of the model's team; the field is how the source calls the feature
+    source_field: str = ""
 
     @classmethod
     def of(cls, feature: Feature) -> "FeatureDraft":
         """The draft that would make this row."""
         values = {name: getattr(feature, name) for name in cls.__dataclass_fields__}
         return cls(**(values | {"categories": tuple(feature.categories)}))
+
+
+def drafts_of(rows: FeatureQuerySet) -> list[FeatureDraft]:
+    """The drafts that would make this list, in its order."""
+    return [FeatureDraft.of(feature) for feature in rows.select_related("source").order_by("position", "name")]
 
 
 def default_privacy(dtype: str, categories: Sequence[str] = ()) -> str:
@@ -83,14 +99,12 @@ def set_features(
     naming every draft that will not do, Stale if the model changed since `base`.
     """
     require(by, Permission.INVENTORY_EDIT, model.team)
-    checked = check_drafts(drafts)
+    checked = check_drafts(drafts, model.team)
     row = RegisteredModel.objects.live().filter(pk=model.pk, **({} if base is None else {"lock_version": base}))
     if not row.update(lock_version=F("lock_version") + 1, updated_at=now):
         raise Stale(f"{model.slug} was changed by somebody else since you read it. Read it again.")
     model.refresh_from_db(fields=["lock_version", "updated_at"])
-    before = {feature.name: FeatureDraft.of(feature) for feature in model.features.current()}
-    changes = _changes(before, {draft.name: draft for draft in checked})
-    rows = _replace(Feature.objects.current().filter(model=model), model, None, checked)
+    rows, changes = replace_current(model, checked)
     if changes:
         audit.record("features.changed", model, by=by, now=now, team=model.team, changes=changes)
     return rows
@@ -102,13 +116,13 @@ def set_version_features(
 ) -> list[Feature]:
     """Replace the list of one version.
 
-    Once the version has received traffic only privacy (towards stricter), tolerances, importance and description may
-    change. Raises Refused without the right, Invalid naming every draft that will not do, Conflict (`schema_frozen`)
-    with every change that came too late.
+    Once the version has received traffic only privacy (towards stricter), source, tolerances, importance and
+    description may change. Raises Refused without the right, Invalid naming every draft that will not do, Conflict
+    (`schema_frozen`) with every change that came too late.
     """
     require(by, Permission.INVENTORY_EDIT, version.model.team)
-    checked = check_drafts(drafts)
-    before = {feature.name: FeatureDraft.of(feature) for feature in version.features.all()}
+    checked = check_drafts(drafts, version.model.team)
+    before = {draft.name: draft for draft in drafts_of(Feature.objects.filter(version=version))}
     after = {draft.name: draft for draft in checked}
     if version.schema_frozen_at is not None:
         _require_unfrozen(before, after)
@@ -129,11 +143,21 @@ def write_list(model: RegisteredModel, version: ModelVersion | None, drafts: Seq
     return list(Feature.objects.bulk_create(rows))
 
 
+def replace_current(
+    model: RegisteredModel, drafts: Sequence[FeatureDraft]
+) -> tuple[list[Feature], dict[str, list[Any]]]:
+    """Make the model's current list what the checked drafts say; its rows, and what changed for the audit trail."""
+    present = Feature.objects.current().filter(model=model)
+    before = {draft.name: draft for draft in drafts_of(present)}
+    changes = _changes(before, {draft.name: draft for draft in drafts})
+    return _replace(present, model, None, drafts), changes
+
+
 def _replace(
     present: FeatureQuerySet, model: RegisteredModel, version: ModelVersion | None, drafts: Sequence[FeatureDraft]
 ) -> list[Feature]:
     """Make the list what the drafts say; a feature that keeps its name keeps its row."""
-    rows = {feature.name: feature for feature in present}
+    rows = {feature.name: feature for feature in present.select_related("source")}
     wanted = {draft.name for draft in drafts}
     present.exclude(name__in=wanted).delete()
     made = []
@@ -145,33 +169,45 @@ def _replace(
         elif any(getattr(row, name) != value for name, value in columns.items()):
             Feature.objects.filter(pk=row.pk).update(**columns)
     Feature.objects.bulk_create(made)
-    return list(present.order_by("position", "name"))
+    return list(present.select_related("source").order_by("position", "name"))
 
 
-def check_drafts(drafts: Sequence[FeatureDraft]) -> list[FeatureDraft]:
+def check_drafts(drafts: Sequence[FeatureDraft], team: Team) -> list[FeatureDraft]:
     """The drafts with privacy filled in, or Invalid with every fault of every draft."""
     faults: list[Fault] = []
     if len(drafts) > FEATURES_LIMIT:
         faults.append(Fault("too_large", f"{len(drafts)} features; {FEATURES_LIMIT} is the most.", "/features"))
         raise as_invalid(faults)
     seen: dict[str, str] = {}
-    cleaned = [_check_draft(i, draft, seen, faults) for i, draft in enumerate(drafts)]
+    cleaned = [_check_draft(i, draft, team, seen, faults) for i, draft in enumerate(drafts)]
     if faults:
         raise as_invalid(faults)
     return cleaned
 
 
-def _check_draft(index: int, draft: FeatureDraft, seen: dict[str, str], faults: list[Fault]) -> FeatureDraft:
+def _check_draft(
+    index: int, draft: FeatureDraft, team: Team, seen: dict[str, str], faults: list[Fault]
+) -> FeatureDraft:
     checked = Checked(f"/features/{index}")
     _check_name(checked, draft.name, seen)
     checked.choice("dtype", draft.dtype, Feature.Dtype.values)
     checked.choice("kind", draft.kind, Feature.Kind.values)
     for check in (_check_range, _check_categories, _check_privacy, _check_numbers):
         check(checked, draft)
+    if draft.source is not None and draft.source.team_id != team.pk:  # another team's source does not exist here
+        slug = draft.source.slug
+        checked.refuse("source", f"{team.name} has no source {slug}; create it first.", received=slug)
     description = checked.text("description", draft.description, limit=4000)
+    source_field = checked.line("source_field", draft.source_field, limit=256)
     faults += checked.faults
     privacy = draft.privacy or default_privacy(draft.dtype, draft.categories)
-    return replace(draft, privacy=privacy, description=description, categories=tuple(draft.categories))
+    return replace(
+        draft,
+        privacy=privacy,
+        description=description,
+        source_field=source_field,
+        categories=tuple(draft.categories),
+    )
 
 
 def _check_name(checked: Checked, name: str, seen: dict[str, str]) -> None:
@@ -258,16 +294,16 @@ def _columns(draft: FeatureDraft) -> dict[str, Any]:
 
 def _changes(before: Mapping[str, FeatureDraft], after: Mapping[str, FeatureDraft]) -> dict[str, list[Any]]:
     """What the audit trail says: per feature, what it was and what it is."""
-    was, is_now = ({name: _described(draft) for name, draft in side.items()} for side in (before, after))
+    was, is_now = ({name: described(draft) for name, draft in side.items()} for side in (before, after))
     names = [*was, *(name for name in is_now if name not in was)]
     return {name: [was.get(name), is_now.get(name)] for name in names if was.get(name) != is_now.get(name)}
 
 
-def _described(draft: FeatureDraft) -> dict[str, Any]:
-    """The draft without what is at its default, to keep the trail readable."""
+def described(draft: FeatureDraft) -> dict[str, Any]:
+    """The draft without what is at its default, as the trail and manifests tell it."""
     plain = FeatureDraft(name=draft.name, dtype=draft.dtype)
-    values = asdict(draft) | {"categories": list(draft.categories)}
-    usual = asdict(plain) | {"categories": []}
+    values = _columns(draft) | {"source": draft.source.slug if draft.source else None}
+    usual = _columns(plain)
     return {key: value for key, value in values.items() if key == "dtype" or value != usual[key]}
 
 

@@ -14,7 +14,7 @@ from mlops_portal.kit.errors import Conflict, Refused, Stale
 from mlops_portal.kit.ruling import Ruling
 from registry import audit, serving
 from registry.actors import Actor, KeyPrincipal, actor_label
-from registry.inventory.features import FeatureDraft, check_drafts, write_list
+from registry.inventory.features import FeatureDraft, check_drafts, replace_current, write_list
 from registry.inventory.output import check_output
 from registry.inventory.tags import check_tags, write_tags
 from registry.inventory.telling import tell
@@ -25,7 +25,8 @@ from registry.rules import Checked
 NAME_LIMIT, SLUG_LIMIT = 256, 63
 SLUG_ATTEMPTS = 50  # each is lost only to another model that took just that slug
 DESCRIPTION_LIMIT = 100_000
-RESERVED_SLUGS = frozenset({"new"})  # addresses beside those of models
+MANAGED_BY_LIMIT = 128
+RESERVED_SLUGS = frozenset({"new", "filters"})  # addresses beside those of models
 EDITABLE = frozenset(
     {
         "name",
@@ -40,6 +41,7 @@ EDITABLE = frozenset(
         "deputy",
         "output",
         "task",
+        "managed_by",
     }
 )
 
@@ -65,7 +67,7 @@ def register_model(
 
     slug: made from the name unless it is given; it never changes. task: empty if nobody has said it yet; traffic is
     taken once `edit_model` says it. described: any of purpose, intended_use,
-    description, limitations, risk, risk_reason, review_due_on, owner, deputy.
+    description, limitations, risk, risk_reason, review_due_on, owner, deputy, managed_by (the manifest it comes from).
     Raises Refused without the right, Invalid naming every value that will not do, Conflict (`name_taken`) if name or
     slug is taken in the installation.
     """
@@ -78,7 +80,7 @@ def register_model(
         fields["output"] = check_output(checked, task, output)
         check_tags(checked, tags or {})
         chosen = _check_slug(checked, slug) if slug else suggest_slug(fields["name"])
-    drafts = check_drafts(features)
+    drafts = check_drafts(features, team)
     model = RegisteredModel(
         team=team,
         slug=chosen,
@@ -102,9 +104,15 @@ def register_model(
 
 @transaction.atomic
 def edit_model(
-    model: RegisteredModel, patch: Mapping[str, Any], *, base: int | None, by: Actor, now: datetime
+    model: RegisteredModel,
+    patch: Mapping[str, Any],
+    *,
+    features: Sequence[FeatureDraft] | None = None,
+    base: int | None,
+    by: Actor,
+    now: datetime,
 ) -> RegisteredModel:
-    """Change what describes the model.
+    """Change what describes the model, and its current features if they are given.
 
     base: the lock_version the caller has seen, or None if it does not matter to them. Of two writers with one base one
     wins; the other gets Stale. A task that was not said yet may be said; one that was said stays.
@@ -120,7 +128,10 @@ def edit_model(
     changes = {key: pair for key, pair in changes.items() if pair[0] != pair[1]}
     if "name" in changes:
         require(by, Permission.INVENTORY_REMOVE, model.team)
+    drafts = None if features is None else check_drafts(features, model.team)
     _move(model, base=base, now=now, **fields)
+    if drafts is not None:
+        changes |= {f"feature {name}": pair for name, pair in replace_current(model, drafts)[1].items()}
     verb = "model.renamed" if changes.keys() == {"name"} else "model.changed"
     if changes:
         audit.record(verb, model, by=by, now=now, team=model.team, changes=changes)
@@ -143,10 +154,14 @@ def rename_model(
 
 
 @transaction.atomic
-def go_live(model: RegisteredModel, *, by: Actor, now: datetime) -> bool:
-    """Mark a draft as live, because it serves; False if it was not a draft. Idempotent."""
-    draft = RegisteredModel.objects.filter(pk=model.pk, lifecycle=RegisteredModel.Lifecycle.DRAFT)
-    if not draft.update(lifecycle=RegisteredModel.Lifecycle.LIVE, lock_version=F("lock_version") + 1, updated_at=now):
+def go_live(model: RegisteredModel, *, even_if_retired: bool = False, by: Actor, now: datetime) -> bool:
+    """Mark a draft as live, because it serves; False if it was not a draft. Idempotent.
+
+    even_if_retired: for who decides to serve it again; late traffic alone does not bring a retired model back.
+    """
+    idle = [RegisteredModel.Lifecycle.DRAFT, *([RegisteredModel.Lifecycle.RETIRED] if even_if_retired else [])]
+    row = RegisteredModel.objects.filter(pk=model.pk, lifecycle__in=idle)
+    if not row.update(lifecycle=RegisteredModel.Lifecycle.LIVE, lock_version=F("lock_version") + 1, updated_at=now):
         return False
     model.refresh_from_db()
     audit.record("model.went_live", model, by=by, now=now, team=model.team)
@@ -157,10 +172,12 @@ def go_live(model: RegisteredModel, *, by: Actor, now: datetime) -> bool:
 def retire_model(model: RegisteredModel, *, base: int, by: Actor, now: datetime) -> RegisteredModel:
     """Take the model out of service; its history stays.
 
-    Raises Refused without the right, Stale if it changed since `base`.
+    Raises Refused without the right, Conflict (`version_in_use`) while an endpoint serves it, Stale if it changed since
+    `base`.
     """
     require(by, Permission.INVENTORY_REMOVE, model.team)
     _move(model, base=base, now=now, lifecycle=RegisteredModel.Lifecycle.RETIRED)
+    serving.require_unused(model)
     audit.record("model.retired", model, by=by, now=now, team=model.team)
     tell("model.retired", model, now=now)
     return model
@@ -217,6 +234,8 @@ def _check(patch: Mapping[str, Any], team: Team, checked: Checked) -> dict[str, 
     for key in ("purpose", "intended_use", "limitations", "risk_reason"):
         if key in fields:
             fields[key] = checked.text(key, fields[key])
+    if "managed_by" in fields:
+        fields["managed_by"] = checked.line("managed_by", fields["managed_by"], limit=MANAGED_BY_LIMIT)
     if "risk" in fields:
         checked.choice("risk", fields["risk"], RegisteredModel.Risk.values)
     for key in ("owner", "deputy"):

@@ -12,7 +12,7 @@ from mlops_portal.kit.errors import Conflict, Invalid
 from registry import audit, serving
 from registry.actors import Actor, actor_label
 from registry.inventory.aliases import close
-from registry.inventory.features import FeatureDraft, check_drafts, write_list
+from registry.inventory.features import FeatureDraft, check_drafts, drafts_of, write_list
 from registry.inventory.locations import check_source, storage_of
 from registry.inventory.tags import check_tags, write_tags
 from registry.inventory.telling import tell
@@ -147,9 +147,8 @@ def freeze_schema(version: ModelVersion, *, now: datetime) -> bool:
 
 def _drafts(model: RegisteredModel, features: Sequence[FeatureDraft] | None) -> list[FeatureDraft]:
     if features is not None:
-        return check_drafts(features)
-    current = Feature.objects.current().filter(model=model).order_by("position", "name")
-    return [FeatureDraft.of(feature) for feature in current]
+        return check_drafts(features, model.team)
+    return drafts_of(Feature.objects.current().filter(model=model))
 
 
 def _draw_number(model: RegisteredModel, number: int | None, now: datetime) -> int:

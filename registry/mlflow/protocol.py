@@ -112,6 +112,14 @@ class Given:
             found[one.needed("key")] = one.text("value")
         return found
 
+    def objects(self, name: str) -> list["Given"]:
+        """The objects of a list, or one object that stands alone; none if it is not there."""
+        value = self._one(name)
+        values = [value] if isinstance(value, Mapping) else self._all(name)
+        if not all(isinstance(one, Mapping) for one in values):
+            raise _wrong(name, values, "a list of objects")
+        return [Given(one) for one in values]
+
     def _one(self, name: str) -> Any:
         return self._values.get(name)
 

@@ -1,6 +1,6 @@
 """Routes of MLflow's client below /api/2.0/mlflow/; without trailing slashes."""
 
-from django.urls import path
+from django.urls import include, path
 
 from registry.mlflow import views
 
@@ -34,6 +34,6 @@ urlpatterns = [
     path("model-versions/get-download-uri", views.route(GET=views.version_download_uri), name="version-download"),
     path("model-versions/set-tag", views.route(POST=views.version_set_tag), name="version-tag"),
     path("model-versions/delete-tag", views.route(DELETE=views.version_delete_tag), name="version-untag"),
-    # Routes of webhooks are included above this line.
+    path("", include("registry.mlflow.webhook_urls")),
     path("<path:path>", views.nowhere, name="nowhere-detail"),
 ]

@@ -20,6 +20,7 @@ from registry.models.sign_in_failure import SignInFailure
 from registry.models.source import Source
 from registry.models.tag import Tag
 from registry.models.team import Team
+from registry.models.use_count import UseCount
 from registry.models.user import User
 from registry.models.viewer import Viewer
 from registry.models.webhook import Webhook
@@ -47,6 +48,7 @@ __all__ = [
     "Source",
     "Tag",
     "Team",
+    "UseCount",
     "User",
     "Viewer",
     "Webhook",

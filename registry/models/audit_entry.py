@@ -28,6 +28,8 @@ class AuditEntry(models.Model):
     object_id = models.CharField(max_length=64)
     label = models.CharField(max_length=256)
     team = models.ForeignKey("registry.Team", on_delete=models.PROTECT, null=True, related_name="+")
+    # The model it is about, also of its versions and endpoints; no foreign key, and null in rows older than the column.
+    model_id = models.UUIDField(null=True, editable=False)
     changes = models.JSONField(default=dict)
     reason = models.TextField(default="")
     request_id = models.CharField(max_length=64, default="")
@@ -35,7 +37,14 @@ class AuditEntry(models.Model):
     hash = models.CharField(max_length=64)
 
     class Meta:
-        indexes = [models.Index(fields=["object_type", "object_id", "-seq"])]
+        indexes = [
+            models.Index(fields=["object_type", "object_id", "-seq"]),
+            models.Index(fields=["model_id", "-seq"], name="audit_by_model"),
+            models.Index(fields=["team", "-seq"], name="audit_by_team"),
+            models.Index(fields=["verb", "-seq"], name="audit_by_verb"),
+            models.Index(fields=["actor", "-seq"], name="audit_by_actor"),
+            models.Index(fields=["at"], name="audit_by_time"),
+        ]
         ordering = ["-seq"]
 
     def __str__(self) -> str:

@@ -77,6 +77,9 @@ class Feature(models.Model):
                 name="feature_range_is_ordered",
             ),
         ]
+        indexes = [
+            models.Index(fields=["source", "model"], condition=Q(version=None), name="current_features_by_source")
+        ]
         ordering = ["position", "name"]
 
     def __str__(self) -> str:

@@ -15,7 +15,8 @@ class RegisteredModelQuerySet(models.QuerySet["RegisteredModel"]):
 
     def visible_to(self, user: Viewer) -> Self:
         """Models of the viewer's teams."""
-        return self.filter(user.model_filter(), team__in=Team.objects.visible_to(user))
+        within = Q() if user.sees_all_teams else Q(team__in=Team.objects.visible_to(user))
+        return self.filter(user.model_filter(), within)
 
     def live(self) -> Self:
         """Not deleted."""
@@ -91,6 +92,7 @@ class RegisteredModel(models.Model):
             models.Index(fields=["team", "slug"]),
             models.Index(fields=["team", "name"], condition=Q(deleted_at=None), name="models_by_name"),
             models.Index(fields=["team", "updated_at", "name"], condition=Q(deleted_at=None), name="models_by_update"),
+            models.Index(fields=["updated_at", "id"], condition=Q(deleted_at=None), name="live_models_by_update"),
         ]
 
     def __str__(self) -> str:

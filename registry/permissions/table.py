@@ -128,6 +128,7 @@ SCOPE_PERMISSIONS: dict[Scope, frozenset[Permission]] = {
         _P.DECISION_PROPOSE,
         _P.MONITOR_EDIT,
         _P.TRAFFIC_ERASE,
+        _P.WEBHOOK_MANAGE,  # MLflow's clients have nothing but a key
     },
     Scope.INGEST: frozenset(),
     Scope.SERVING: frozenset(),

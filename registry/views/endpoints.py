@@ -22,8 +22,9 @@ def endpoint_create(request: SignedInRequest, slug: str) -> HttpResponse:
     form = EndpointForm(request.POST or None)
     if form.is_valid():
         values, now = form.described(), clock.now()
-        if obey(form, lambda: inventory.create_endpoint(model, **values, by=request.user, now=now)):
-            return redirect("registry:model-detail", slug)
+        endpoint = obey(form, lambda: inventory.create_endpoint(model, **values, by=request.user, now=now))
+        if endpoint is not None:
+            return redirect("registry:endpoint-detail", endpoint.slug)
     return render(request, "registry/endpoint_edit.html", {"form": form, "model": model}, status=status(form))
 
 
@@ -37,7 +38,7 @@ def endpoint_edit(request: SignedInRequest, slug: str) -> HttpResponse:
         base = form.cleaned_data["base"] or endpoint.lock_version
         patch, now = form.described(), clock.now()
         if obey(form, lambda: inventory.edit_endpoint(endpoint, patch, base=base, by=request.user, now=now)):
-            return redirect("registry:model-detail", endpoint.model.slug)
+            return redirect("registry:endpoint-detail", endpoint.slug)
     context = {"form": form, "model": endpoint.model, "endpoint": endpoint}
     context["may_remove"] = inventory.may_remove(request.user, endpoint.model)
     return render(request, "registry/endpoint_edit.html", context, status=status(form))

@@ -36,7 +36,7 @@ def feature_list(request: SignedInRequest, slug: str) -> HttpResponse:
         "model": model,
         "tab": "features",
         "form": form,
-        "features": Feature.objects.current().filter(model=model),
+        "features": Feature.objects.current().filter(model=model).select_related("source"),
         "may_edit": may_edit,
     }
     return render(request, "registry/feature_list.html", context, status=status(form))
@@ -47,7 +47,7 @@ def feature_list(request: SignedInRequest, slug: str) -> HttpResponse:
 def feature_create(request: SignedInRequest, slug: str) -> HttpResponse:
     model = found_model(request, slug)
     inventory.may_edit(request.user, model).require()
-    form = FeatureForm(request.POST or None)
+    form = FeatureForm(request.POST or None, team=model.team)
     if form.is_valid():
         drafts, now = [*_current(model), form.as_draft()], clock.now()
         if obey(form, lambda: inventory.set_features(model, drafts, by=request.user, now=now)) is not None:
@@ -62,7 +62,7 @@ def feature_edit(request: SignedInRequest, slug: str, feature_id: UUID) -> HttpR
     model, feature = _found(request, slug, feature_id)
     inventory.may_edit(request.user, model).require()
     frozen = bool(feature.version and feature.version.schema_frozen_at)
-    form = FeatureForm(request.POST or None, initial=FeatureForm.initial_of(feature), frozen=frozen)
+    form = FeatureForm(request.POST or None, initial=FeatureForm.initial_of(feature), team=model.team, frozen=frozen)
     if form.is_valid():
         draft = form.as_draft()
         drafts = [draft if each.name == feature.name else each for each in _list_of(model, feature)]
@@ -90,23 +90,21 @@ def feature_remove(request: SignedInRequest, slug: str, feature_id: UUID) -> Htt
 
 def _found(request: SignedInRequest, slug: str, feature_id: UUID) -> tuple[RegisteredModel, Feature]:
     model = found_model(request, slug)
-    feature = get_object_or_404(Feature.objects.select_related("version"), model=model, pk=feature_id)
+    feature = get_object_or_404(Feature.objects.select_related("version", "source"), model=model, pk=feature_id)
     if feature.version:
         feature.version.model = model
     return model, feature
 
 
 def _current(model: RegisteredModel) -> list[FeatureDraft]:
-    rows = Feature.objects.current().filter(model=model).order_by("position", "name")
-    return [FeatureDraft.of(row) for row in rows]
+    return inventory.drafts_of(Feature.objects.current().filter(model=model))
 
 
 def _list_of(model: RegisteredModel, feature: Feature) -> list[FeatureDraft]:
     """The whole list the feature stands in."""
     if feature.version is None:
         return _current(model)
-    rows = Feature.objects.filter(version=feature.version).order_by("position", "name")
-    return [FeatureDraft.of(row) for row in rows]
+    return inventory.drafts_of(Feature.objects.filter(version=feature.version))
 
 
 def _save(

@@ -1,31 +1,46 @@
 """Pages of models: the list, the overview, and what describes a model."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
-from django.utils.http import urlencode
+from django.urls import NoReverseMatch, reverse
 from django.views.decorators.http import require_http_methods, require_safe
-from rest_framework.request import Request
 
 from mlops_portal.kit import clock, sheets
 from mlops_portal.kit.api import Cursor, only_parameters
 from mlops_portal.kit.htmx import render_page
 from mlops_portal.kit.ruling import Ruling
-from registry import inventory, listing, permissions
+from registry import facets, history, inventory, listing, permissions
 from registry.forms import obey, status
 from registry.forms.inventory import DeleteForm, ModelForm
-from registry.models import Feature, RegisteredModel, Team
+from registry.models import Feature, RegisteredModel, Tag, Team
 from registry.permissions import Permission
+from registry.views.paging import address, in_order
 from registry.views.request import SignedInRequest
 
 EXPORT_LIMIT = 10_000
-EXPORTED = ("slug", "name", "team", "owner", "lifecycle", "risk", "task", "versions", "endpoints", "updated_at")
+EXPORTED = (
+    "slug",
+    "name",
+    "team",
+    "owner",
+    "lifecycle",
+    "risk",
+    "task",
+    "versions",
+    "endpoints",
+    "serves",
+    "readiness",
+    "updated_at",
+)
+ORDER_COOKIE = "model-order"
+YEAR_S = 365 * 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,28 +57,51 @@ class Step:
 @login_required
 def model_list(request: SignedInRequest) -> HttpResponse:
     question = listing.read_question(only_parameters(request, (*listing.PARAMETERS, *Cursor.parameters)))
-    cursor = Cursor()
-    page = cursor.paginate_queryset(listing.with_counts(listing.answer(question, request.user)), Request(request))
-    token = cursor.get_paginated_response([]).data["next"]
+    if usual := _usual_order(request):
+        return redirect(f"{request.path}{address(request, sort=usual)}")
+    page = in_order(listing.answer(question, request.user).select_related("team", "owner"), request)
+    own = facets.own_options(question, request.user)
     context = {
-        "models": page,
+        "rows": listing.listed(page.rows),
         "question": question,
-        "choices": listing.choices(request.user),
-        "next_url": _url(request, cursor=token) if token else "",
-        "previous_url": _url(request) if "cursor" in request.GET else "",
-        "export_url": _url(request),
+        "facets": [(name, facets.LABELS[name], _pairs(found)) for name, found in own.items()],
+        "chosen": _chosen(question),
+        "next_url": page.next_url,
+        "previous_url": page.previous_url,
+        "same_url": address(request),
         "may_register": _may_register(request),
-        "anything": page or _visible(request).exists(),
+        "anything": page.rows or _visible(request).exists(),
     }
-    return render_page(request, "registry/model_list.html", context, partials={"model-rows"})
+    if not context["anything"]:
+        teams = Team.objects.visible_to(request.user).order_by("name")
+        context["team_slug"] = teams.values_list("slug", flat=True).first() or "my-team"
+    response = render_page(request, "registry/model_list.html", context, partials={"model-rows"})
+    if "sort" in request.GET:  # a person's last order stays until they choose another
+        secure = settings.SESSION_COOKIE_SECURE
+        response.set_cookie(ORDER_COOKIE, question.sort, max_age=YEAR_S, secure=secure, httponly=True, samesite="Lax")
+    return response
+
+
+@require_safe
+@login_required
+def model_filters(request: SignedInRequest) -> HttpResponse:
+    """The filters that take longer to count: the page asks for them when they are unfolded."""
+    question = listing.read_question(only_parameters(request, listing.PARAMETERS))
+    found = facets.related_options(question, request.user)
+    context = {
+        "question": question,
+        "facets": [(name, facets.LABELS[name], _pairs(options)) for name, options in found.items() if options],
+        "list_url": f"{reverse('registry:model-list')}{address(request)}",
+    }
+    return render_page(request, "registry/model_filters.html", context, partials={"more-filters"})
 
 
 @require_safe
 @login_required
 def model_export(request: SignedInRequest) -> HttpResponse:
     question = listing.read_question(only_parameters(request, listing.PARAMETERS))
-    models = listing.with_counts(listing.answer(question, request.user))[:EXPORT_LIMIT]
-    response = HttpResponse(sheets.document(EXPORTED, map(_exported, models)), content_type="text/csv; charset=utf-8")
+    rows = listing.exported(listing.answer(question, request.user), EXPORT_LIMIT)
+    response = HttpResponse(sheets.document(EXPORTED, map(_exported, rows)), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="models.csv"'
     return response
 
@@ -71,6 +109,8 @@ def model_export(request: SignedInRequest) -> HttpResponse:
 @require_safe
 @login_required
 def model_detail(request: SignedInRequest, slug: str) -> HttpResponse:
+    asked = only_parameters(request, ("as_of",))
+    at = history.moment("as_of", asked["as_of"]) if asked.get("as_of") else None
     model = found_model(request, slug)
     version = model.versions.filter(deleted_at=None).order_by("-number").first()
     feature_count = Feature.objects.current().filter(model=model).count()
@@ -79,9 +119,13 @@ def model_detail(request: SignedInRequest, slug: str) -> HttpResponse:
         "tab": "overview",
         "version": version,
         "version_count": model.versions.filter(deleted_at=None).count(),
-        "endpoints": list(model.endpoints.filter(retired_at=None).select_related("environment").order_by("slug")),
+        "at": at,
+        "serving": history.serving(model, at),
+        "aliases": history.aliases(model, at),
+        "tags": list(Tag.objects.of_models().filter(model=model).order_by("key")),
         "feature_count": feature_count,
         "steps": _first_steps(model, feature_count),
+        "readiness": [_readiness_step(item) for item in model.readiness],
         "may_edit": inventory.may_edit(request.user, model),
     }
     return render(request, "registry/model_detail.html", context)
@@ -97,6 +141,21 @@ def _first_steps(model: RegisteredModel, feature_count: int) -> list[Step]:
         Step("mute", "Register a version, which copies them", "Register", version_url),
         Step("mute", "Upload training data for it, then send predictions with a key of the scope ingest"),
     ]
+
+
+def _readiness_step(item: Mapping[str, Any]) -> Step:
+    """One answer of readiness; a gap leads to the form that closes it."""
+    if item["holds"]:
+        return Step("ok", item["title"])
+    return Step("warn", item["title"], item["gap"], _address(item["fix"]))
+
+
+def _address(fix: Sequence[str]) -> str:
+    """The page that a stored answer names, or nothing if there is no such page any more."""
+    try:
+        return reverse(fix[0], args=fix[1:]) if fix else ""
+    except NoReverseMatch:
+        return ""
 
 
 @require_http_methods(["GET", "POST"])
@@ -168,22 +227,35 @@ def _base(request: SignedInRequest, model: RegisteredModel) -> int:
     return int(given) if given.isascii() and given.isdecimal() and len(given) < 10 else model.lock_version
 
 
-def _url(request: SignedInRequest, **changes: str) -> str:
-    kept = {name: str(value) for name, value in request.GET.items() if name not in Cursor.parameters and value}
-    return f"?{urlencode({**kept, **changes})}"
+def _usual_order(request: SignedInRequest) -> str:
+    """The order the person chose last, if the address names none and it is not the one it stands for."""
+    usual = request.COOKIES.get(ORDER_COOKIE, "")
+    return usual if "sort" not in request.GET and usual in listing.ORDERS and usual != "name" else ""
 
 
-def _exported(model: Any) -> Sequence[object]:
-    owner = model.owner.username if model.owner else ""
-    counts = (model.version_count, model.endpoint_count)
+def _pairs(options: Sequence[facets.Option]) -> list[tuple[str, str]]:
+    return [option.pair for option in options]
+
+
+def _chosen(question: listing.ModelQuestion) -> list[tuple[str, str, list[tuple[str, str]]]]:
+    """What of the filters that are counted apart is set, as the facets of one value each."""
+    names = [name for name in facets.RELATED if name in question.facets]
+    return [(name, facets.LABELS[name], [(question.facets[name], question.facets[name])]) for name in names]
+
+
+def _exported(row: listing.ListedModel) -> Sequence[object]:
+    model = row.model
     return (
         model.slug,
         model.name,
         model.team.slug,
-        owner,
+        model.owner.username if model.owner else "",
         model.lifecycle,
         model.risk,
         model.task,
-        *counts,
+        row.version_count,
+        row.endpoint_count,
+        row.strategies,
+        model.readiness_share,
         model.updated_at,
     )

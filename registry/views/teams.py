@@ -173,11 +173,13 @@ def _team_page(
     issued: tuple[ApiKey, str] | None = None,
 ) -> HttpResponse:
     may_keys = permissions.ruling(request.user, Permission.KEY_MANAGE, team)
+    may_manage = permissions.ruling(request.user, Permission.MEMBER_MANAGE, team)
     context: dict[str, Any] = {
         "team": team,
-        "members": _member_rows(request, team),
-        "may_manage": permissions.ruling(request.user, Permission.MEMBER_MANAGE, team),
+        "members": _member_rows(team, may_manage),
+        "may_manage": may_manage,
         "may_keys": may_keys,
+        "may_webhooks": permissions.ruling(request.user, Permission.WEBHOOK_MANAGE, team),
         "keys": _keys(team) if may_keys else [],
         "member_form": member_form or MemberAddForm(auto_id="member-%s"),
         "key_form": key_form or KeyForm(team=team, auto_id="key-%s"),
@@ -193,9 +195,8 @@ def _keys(team: Team) -> Any:
     return ApiKey.objects.filter(team=team).select_related("user", "model").order_by("revoked_at", "-created_at")[:200]
 
 
-def _member_rows(request: SignedInRequest, team: Team) -> list[MemberRow]:
+def _member_rows(team: Team, manage: Ruling) -> list[MemberRow]:
     memberships = list(team.memberships.select_related("user", "team").order_by("user__username"))
-    manage = permissions.ruling(request.user, Permission.MEMBER_MANAGE, team)
     maintainers = sum(membership.role == "maintainer" for membership in memberships)
     return [
         MemberRow(membership, _member_form(membership), _may_remove(membership, manage, maintainers))

@@ -7,7 +7,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from mlops_portal.kit import clock
-from registry import inventory
+from mlops_portal.kit.api import only_parameters
+from mlops_portal.kit.errors import Malformed
+from registry import comparison, inventory
 from registry.forms import obey, status
 from registry.forms.inventory import BlockForm, VersionEditForm, VersionForm
 from registry.models import Feature, ModelVersion
@@ -66,6 +68,30 @@ def version_detail(request: SignedInRequest, slug: str, number: int) -> HttpResp
     return _version_page(request, version, form, BlockForm())
 
 
+@require_safe
+@login_required
+def version_compare(request: SignedInRequest, slug: str) -> HttpResponse:
+    model = found_model(request, slug)
+    asked = only_parameters(request, ("left", "right"))
+    live = model.versions.filter(deleted_at=None).order_by("-number")
+    numbers = list(live.values_list("number", flat=True)[:SHOWN_LIMIT])
+    right = _number(asked, "right", numbers[0] if numbers else None)
+    left = _number(asked, "left", next((number for number in numbers if number != right), right))
+    context = {"model": model, "tab": "versions", "numbers": numbers}
+    if left is not None and right is not None:
+        sides = [found_version(request, slug, number) for number in (left, right)]
+        context |= {"left": sides[0], "right": sides[1], "compared": comparison.compare(*sides)}
+    return render(request, "registry/version_compare.html", context)
+
+
+@require_POST
+@login_required
+def version_delete(request: SignedInRequest, slug: str, number: int) -> HttpResponse:
+    version = found_version(request, slug, number)
+    inventory.delete_version(version, by=request.user, now=clock.now())
+    return redirect("registry:version-list", slug)
+
+
 @require_POST
 @login_required
 def version_block(request: SignedInRequest, slug: str, number: int) -> HttpResponse:
@@ -87,6 +113,16 @@ def version_unblock(request: SignedInRequest, slug: str, number: int) -> HttpRes
     return redirect("registry:version-detail", slug, number)
 
 
+def _number(asked: dict[str, str], name: str, usual: int | None) -> int | None:
+    """The version number that a parameter names. Raises Malformed if it names none."""
+    text = asked.get(name, "")
+    if not text:
+        return usual
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10):
+        raise Malformed(f"{name}={text[:64]!r} is not the number of a version.", code="malformed_parameter")
+    return int(text)
+
+
 def found_version(request: SignedInRequest, slug: str, number: int) -> ModelVersion:
     """The version, if the person may see its model."""
     model = found_model(request, slug)
@@ -106,7 +142,9 @@ def _version_page(
         "tab": "versions",
         "form": form,
         "block_form": block_form,
-        "features": Feature.objects.filter(version=version).order_by("position", "name"),
+        "features": Feature.objects.filter(version=version).select_related("source").order_by("position", "name"),
+        "aliases": version.aliases.open().order_by("name"),
+        "tags": list(version.tags.order_by("key")),
         "may_edit": inventory.may_edit(request.user, version.model),
         "may_remove": inventory.may_remove(request.user, version.model),
     }

@@ -3,7 +3,7 @@
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,21 @@ from mlops_portal.kit import clock, wiring
 from monitoring.models import Chunk, InboxRow, IngestBatch, Reference, Run
 from monitoring.models.ingest_batch import Kind
 from monitoring.traffic import erasures, inbox, reference, replaying, schema, storage
-from registry import inventory, outbox, permissions
+from registry import deployments, inventory, outbox, permissions
+from registry.deployments import Plan
 from registry.inventory import FeatureDraft
-from registry.models import ModelVersion, RegisteredModel, Role, Scope, Team, User
+from registry.models import (
+    Alias,
+    AuditEntry,
+    ChangeEvent,
+    DeploymentArm,
+    ModelVersion,
+    RegisteredModel,
+    Role,
+    Scope,
+    Team,
+    User,
+)
 from registry.outbox import Destination
 from tests.faults import checks
 from tests.faults.ledger import REGIONS
@@ -87,6 +99,33 @@ def make_models(slugs: list[str]) -> None:
         inventory.register_version(model, by="setup", now=now)
 
 
+def activate(slug: str, base: int) -> str:
+    """Serve version 1 of a model at its endpoint in staging, which is made if need be; `base_moved` if not in time."""
+    model, now = RegisteredModel.objects.select_related("team").get(slug=slug), clock.now()
+    if not model.endpoints.exists():
+        inventory.create_endpoint(model, slug=slug, environment="staging", alias="champion", by="setup", now=now)
+    endpoint = model.endpoints.select_related("model__team", "environment").get()
+    authority = deployments.Authority.of_person("setup")
+    try:
+        revision = deployments.activate(endpoint, Plan.single(1), base=base, authority=authority, now=now)
+    except deployments.BaseMoved as error:
+        return error.code
+    return str(revision)
+
+
+def served(slug: str) -> dict[str, Any]:
+    """Everything that follows from the revisions of a model's endpoint, counted."""
+    endpoint = RegisteredModel.objects.get(slug=slug).endpoints.get()
+    return {
+        "pointer": endpoint.pointer.revision,
+        "revisions": endpoint.deployments.count(),
+        "arms": DeploymentArm.objects.filter(deployment__endpoint=endpoint).count(),
+        "aliases": Alias.objects.open().filter(model=endpoint.model).count(),
+        "events": ChangeEvent.objects.filter(endpoint=endpoint).count(),
+        "audited": AuditEntry.objects.filter(verb="deployment.activated", label__startswith=f"{slug} ").count(),
+    }
+
+
 def refer(slugs: list[str]) -> None:
     """Hand in training data of these models, as a file."""
     rows = [f"{30_000 + 100 * (i % 97)},{REGIONS[i % 3]},{(i * 37 % 100) / 100}" for i in range(600)]
@@ -144,7 +183,7 @@ def publish(count: int) -> None:
         outbox.publish("test.letter", str(uuid4()), {}, team=Team.objects.get(slug="risk"), now=clock.now())
 
 
-def destinations(type: str, subject: str, data: Mapping[str, Any], team: Team) -> Iterator[Destination]:
+def destinations(type: str, subject: str, data: Mapping[str, Any], team: Team, now: datetime) -> Iterator[Destination]:
     """One letter per message of the harness; those of alerts go their own way."""
     if type == "test.letter":
         body = json.dumps({"subject": subject, "text": "text", "html": "<p>html</p>"}).encode()

@@ -76,7 +76,7 @@ def marked_before_sending() -> None:
     send = outbox._send
 
     def trusting(message: Any) -> None:
-        outbox._note(message, 0.0)
+        outbox._note(message, outbox.Attempt(0.0))
         fault("deliver.marked")
         send(message)
 

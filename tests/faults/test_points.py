@@ -9,7 +9,7 @@ from tests.faults.trouble import Trouble
 
 pytestmark = [pytest.mark.fault, pytest.mark.slow]
 
-OF_WORK = [point for point in points() if not point.startswith("ingest.")]
+OF_WORK = [point for point in points() if not point.startswith(("ingest.", "apply."))]
 OF_ONE_JOB = [point for point in OF_WORK if point.startswith("compact.")]
 OF_OTHERS = [point for point in OF_WORK if not point.startswith("compact.")]
 # A compaction has five attempts, so its points fail three at a time; the other points belong to many jobs.

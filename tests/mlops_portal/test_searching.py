@@ -4,7 +4,8 @@ import pytest
 
 from mlops_portal import searching
 from monitoring.models import Alert, Run
-from tests.factories import MIDNIGHT, NOON
+from registry import inventory
+from tests.factories import MIDNIGHT, NOON, make_endpoint, make_model
 from tests.monitoring.shown import HOSTILE, make_shown, signed_in
 
 
@@ -71,3 +72,20 @@ def test_any_words_are_taken(model, alice, words):
 def test_wildcards_of_the_database_are_plain_characters(model, alice):
     assert searching.search(alice, "%") == []
     assert searching.search(alice, "e_a") == []
+
+
+def test_sources_endpoints_and_consumers_are_found_by_name_within_the_wall(team, alice, charlie):
+    model = make_model(team=team, slug="credit", name="Credit")
+    endpoint = make_endpoint(model, slug="loans-live")
+    made_by = {"by": "setup", "now": NOON}
+    inventory.create_source(team, slug="loans-feed", name="Feed of loans", kind="table", **made_by)
+    inventory.create_consumer(endpoint, name="loans desk", kind="service", use="assisted", **made_by)
+
+    found = [(hit.kind, hit.name, hit.about) for hit in searching.search(alice, "LOANS")]
+
+    assert found == [
+        ("endpoint", "loans-live", "Credit"),
+        ("source", "Feed of loans", "loans-feed, Risk"),
+        ("consumer", "loans desk", "uses loans-live"),
+    ]
+    assert searching.search(charlie, "loans") == []

@@ -89,12 +89,12 @@ class TestWho:
         alert = open_alert(monitor)
         alert.severity = Alert.Severity.INFO
 
-        found = routes.destinations("alert.raised", str(alert.pk), messages.document(alert), team)
+        found = routes.destinations("alert.raised", str(alert.pk), messages.document(alert), team, NOON)
 
         assert list(found) == []
 
     def test_messages_of_others_are_not_ours(self, monitor: Monitor, team: Team) -> None:
-        assert list(routes.destinations("deployment.activated", "e-1", {}, team)) == []
+        assert list(routes.destinations("deployment.activated", "e-1", {}, team, NOON)) == []
 
 
 class TestLetter:
@@ -127,7 +127,7 @@ class TestLetter:
         Alert.objects.filter(pk=alert.pk).update(closed_at=MIDNIGHT, close_reason="cleared")
         alert.refresh_from_db()
 
-        [found] = routes.destinations("alert.closed", str(alert.pk), messages.document(alert), monitor.model.team)
+        [found] = routes.destinations("alert.closed", str(alert.pk), messages.document(alert), monitor.model.team, NOON)
 
         assert "Closed: 20 Nov, 00:00 UTC (cleared)" in json.loads(found.body)["text"]
 

@@ -154,7 +154,7 @@ def test_the_overview_asks_for_health_and_alerts_and_links_to_them(as_alice, mod
     make_version(model)
     make_endpoint(model, slug="credit-decision")
 
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(16):
         page = html(as_alice.get(reverse("registry:model-detail", args=["credit"])))
 
     for name in ("model-health", "model-alerts"):

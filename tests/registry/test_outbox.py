@@ -9,7 +9,7 @@ from mlops_portal.kit import clock, faults, wiring
 from mlops_portal.kit.errors import Conflict
 from registry import outbox
 from registry.models import OutboxMessage
-from registry.outbox import Destination, Undeliverable
+from registry.outbox import Destination, NotTaken, Postponed, Undeliverable
 from registry.tasks import JOBS
 from tests.factories import NOON
 
@@ -30,7 +30,7 @@ class Receiver:
 def receiver(monkeypatch):
     taken = Receiver()
 
-    def destinations(type, subject, data, team):
+    def destinations(type, subject, data, team, now):
         yield Destination("test", "someone", f"{type} {subject}".encode(), f"{type}:{subject}:{data['n']}")
 
     monkeypatch.setattr(wiring, "functions", lambda setting: (destinations,))
@@ -192,7 +192,7 @@ def test_a_message_that_kills_its_sender_is_given_up(team, receiver, at):
 
 
 def test_a_slow_sender_that_was_overtaken_changes_nothing(team, at, monkeypatch):
-    def destinations(type, subject, data, team):
+    def destinations(type, subject, data, team, now):
         yield Destination("test", "someone", b"x", "once")
 
     def overtaken(message):
@@ -206,3 +206,112 @@ def test_a_slow_sender_that_was_overtaken_changes_nothing(team, at, monkeypatch)
     outbox.deliver(message.pk)
 
     assert (state(message), message.attempts) == ("sent", 5)
+
+
+def test_an_answer_of_the_receiver_stands_in_the_log_and_can_lengthen_the_wait(team, receiver, at):
+    [message] = publish(team)
+    receiver.failures = [NotTaken("HTTP 503: busy", status=503, wait_s=7200)]
+
+    outbox.deliver(message.pk)
+
+    assert state(message) == "pending"
+    assert (message.attempt_log[0]["status"], message.attempt_log[0]["error"]) == (503, "HTTP 503: busy")
+    assert message.next_at == NOON + timedelta(seconds=7200)
+
+
+def test_a_short_wait_does_not_shorten_the_schedule(team, receiver, at):
+    [message] = publish(team)
+    receiver.failures = [NotTaken("HTTP 503", status=503, wait_s=1)]
+
+    outbox.deliver(message.pk)
+    message.refresh_from_db()
+
+    assert message.next_at > NOON + timedelta(seconds=4)
+
+
+def test_to_be_postponed_is_no_attempt(team, receiver, at):
+    [message] = publish(team)
+    receiver.failures = [Postponed(30)]
+
+    outbox.deliver(message.pk)
+
+    assert (state(message), message.attempts, message.attempt_log) == ("pending", 0, [])
+    assert message.next_at == NOON + timedelta(seconds=30)
+
+
+@pytest.fixture
+def line(team, receiver, monkeypatch):
+    """Three messages of one endpoint, written in the same millisecond."""
+
+    def ordered(type, subject, data, team, now):
+        yield Destination("test", "someone", str(data["n"]).encode(), f"{subject}:{data['n']}", "endpoint:e1")
+
+    monkeypatch.setattr(wiring, "functions", lambda setting: (ordered,))
+    return [publish(team, n)[0] for n in (1, 2, 3)]
+
+
+def bodies(receiver):
+    return [body for _, body in receiver.taken]
+
+
+def test_messages_of_one_key_go_in_their_order(line, receiver, at):
+    first, second, third = line
+    for message in (third, second, first, third, second):
+        outbox.deliver(message.pk)
+        message.refresh_from_db()
+    assert bodies(receiver) == [b"1", b"2"]
+
+    outbox.deliver(third.pk)
+
+    assert bodies(receiver) == [b"1", b"2", b"3"]
+
+
+def test_the_message_that_waits_is_ordered_when_the_one_before_is_gone(line, receiver, at):
+    first, second, _ = line
+    receiver.failures = [OSError("no")]
+    outbox.deliver(first.pk)
+    outbox.deliver(second.pk)
+    second.refresh_from_db()
+    assert (second.state, second.attempts, receiver.taken) == ("pending", 0, [])
+    assert second.next_at > NOON
+    Job.objects.all().delete()
+    first.refresh_from_db()
+    at(first.next_at)
+
+    outbox.deliver(first.pk)
+
+    assert [job.key for job in Job.objects.all()] == [str(second.pk)]
+
+
+@pytest.mark.parametrize("failure", [Undeliverable("no"), Undeliverable("410", status=410)])
+def test_a_dead_message_lets_the_next_pass(line, receiver, at, failure):
+    receiver.failures = [failure]
+
+    for message in line:
+        outbox.deliver(message.pk)
+
+    assert state(line[0]) == "dead"
+    assert bodies(receiver) == [b"2", b"3"]
+
+
+def test_a_message_that_killed_its_sender_lets_the_next_pass(line, receiver, at):
+    OutboxMessage.objects.filter(pk=line[0].pk).update(state="sending", attempts=10)
+
+    for message in line:
+        outbox.deliver(message.pk)
+
+    assert bodies(receiver) == [b"2", b"3"]
+
+
+def test_another_receiver_does_not_wait(team, receiver, at, monkeypatch):
+    def ordered(type, subject, data, team, now):
+        for one in ("slow", "fast"):
+            yield Destination("test", one, f"{one} {data['n']}".encode(), f"{one}{data['n']}", "endpoint:e1")
+
+    monkeypatch.setattr(wiring, "functions", lambda setting: (ordered,))
+    publish(team, 1)
+    fast = OutboxMessage.objects.get(destination="fast")
+
+    outbox.deliver(fast.pk)
+
+    assert bodies(receiver) == [b"fast 1"]

@@ -21,6 +21,7 @@ SCOPES = {
         "decision.propose",
         "monitor.edit",
         "traffic.erase",
+        "webhook.manage",
     },
     "ingest": set(),
     "serving": set(),
