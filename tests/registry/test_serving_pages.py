@@ -1,5 +1,7 @@
 """Pages of what endpoints serve: now, before, and next; for whom, and how it is refused."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -75,6 +77,8 @@ def test_the_page_of_an_endpoint_says_what_serves_now(as_alice, endpoint):
     ):
         assert words in page, words
     assert page.count("<h1") == 1
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert sorted(ids) == sorted(set(ids))
 
 
 def test_an_endpoint_without_revisions_says_what_to_do(as_alice, endpoint):
