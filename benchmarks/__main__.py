@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
-from benchmarks import compaction, drift, ingest, outcomes, profile, report, serving, statistics, window
+from benchmarks import compaction, drift, ingest, outcomes, profile, registry, report, serving, statistics, window
 from benchmarks.report import Lines
 
 BENCHES: dict[str, Callable[[], Lines]] = {
@@ -14,6 +14,7 @@ BENCHES: dict[str, Callable[[], Lines]] = {
     "compaction": compaction.lines,
     "outcomes": outcomes.lines,
     "ingest": ingest.lines,
+    "registry": registry.lines,
     "statistics": statistics.lines,
     "drift": drift.lines,
     "serving": serving.lines,

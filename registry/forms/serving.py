@@ -155,7 +155,8 @@ class RollBackForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, auto_id="back_%s", **options)  # it shares a page with the form below
+        super().__init__(*args, **options)
+        self.auto_id = "back_%s"  # it shares a page with the form below
 
 
 class SwitchOffForm(forms.Form):
@@ -167,7 +168,8 @@ class SwitchOffForm(forms.Form):
     )
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, auto_id="off_%s", **options)
+        super().__init__(*args, **options)
+        self.auto_id = "off_%s"
 
 
 def read_band(line: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from registry.permissions import Permission, require, ruling
 from registry.rules import Checked
 
 NAME_LIMIT, SLUG_LIMIT = 256, 63
-SLUG_ATTEMPTS = 5
+SLUG_ATTEMPTS = 50  # each is lost only to another model that took just that slug
 DESCRIPTION_LIMIT = 100_000
 MANAGED_BY_LIMIT = 128
 RESERVED_SLUGS = frozenset({"new", "filters"})  # addresses beside those of models
