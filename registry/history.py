@@ -8,6 +8,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.utils.dateparse import parse_date, parse_datetime
 
 from mlops_portal.kit.errors import Malformed
+from registry.deployments import Plan, summary
 from registry.models import Alias, Deployment, Endpoint, RegisteredModel
 
 
@@ -17,6 +18,8 @@ class Serving:
 
     endpoint: Endpoint
     deployment: Deployment | None
+    summary: str
+    versions: list[int]
 
 
 def moment(name: str, value: str) -> datetime:
@@ -65,6 +68,12 @@ def serving(model: RegisteredModel, at: datetime | None = None) -> list[Serving]
 
 def _with_deployments(endpoints: Sequence[Endpoint]) -> list[Serving]:
     wanted = {endpoint.shown for endpoint in endpoints if endpoint.shown}  # type: ignore[attr-defined]
-    rows = Deployment.objects.filter(pk__in=wanted).prefetch_related("arms__version") if wanted else ()
-    found = {row.pk: row for row in rows}
-    return [Serving(endpoint, found.get(endpoint.shown)) for endpoint in endpoints]  # type: ignore[attr-defined]
+    found = Deployment.objects.in_bulk(list(wanted)) if wanted else {}
+    return [_served(endpoint, found.get(endpoint.shown)) for endpoint in endpoints]  # type: ignore[attr-defined]
+
+
+def _served(endpoint: Endpoint, deployment: Deployment | None) -> Serving:
+    if deployment is None:
+        return Serving(endpoint, None, "never activated", [])
+    plan = Plan.of(deployment)
+    return Serving(endpoint, deployment, summary(plan), [arm.version for arm in plan.arms])

@@ -120,7 +120,7 @@ class ServedDocument(serializers.Serializer[Any]):
     revision = serializers.IntegerField(source="deployment.revision", default=None, allow_null=True)
     strategy = serializers.CharField(source="deployment.strategy", default=None, allow_null=True)
     since = serializers.DateTimeField(source="deployment.created_at", default=None, allow_null=True)
-    versions = serializers.ListField(child=serializers.IntegerField(), default=[])
+    versions = serializers.ListField(child=serializers.IntegerField())
 
 
 class ModelDetailDocument(ModelDocument):

@@ -135,16 +135,11 @@ class FeatureList(InventoryView):
 
 def _state(model: RegisteredModel, at: datetime | None) -> dict[str, Any]:
     """What is said of the model besides its own columns, now or at the moment."""
-    served = [
-        documents.ServedDocument(one).data
-        | {"versions": [arm.version.number for arm in one.deployment.arms.all()] if one.deployment else []}
-        for one in history.serving(model, at)
-    ]
     return {
         "as_of": None if at is None else serializers.DateTimeField().to_representation(at),
         "tags": dict(Tag.objects.of_models().filter(model=model).values_list("key", "value")),
         "aliases": {alias.name: alias.version.number for alias in history.aliases(model, at)},
-        "serving": served,
+        "serving": documents.ServedDocument(history.serving(model, at), many=True).data,
     }
 
 

@@ -8,11 +8,10 @@ from django.urls import reverse
 from mlops_portal import readiness
 from monitoring.models import Reference
 from registry import inventory
+from registry.deployments import Plan
 from registry.models import (
     AuditEntry,
     Consumer,
-    Deployment,
-    DeploymentArm,
     Endpoint,
     Feature,
     ModelVersion,
@@ -26,6 +25,7 @@ from tests.factories import (
     MIDNIGHT,
     NOON,
     api,
+    make_deployment,
     make_endpoint,
     make_key,
     make_measurement,
@@ -61,15 +61,9 @@ def model(team, alice, bob):
     return model
 
 
-def serve(endpoint, version, *, fallback="action", strategy="single"):
-    base = getattr(ServingPointer.objects.filter(endpoint=endpoint).first(), "revision", 0)
-    row = Deployment.objects.create(
-        endpoint=endpoint, revision=base + 1, base_revision=base, strategy=strategy, fallback={"kind": fallback},
-        document="{}", sha256="0" * 64, created_at=NOON, created_by="setup",
-    )  # fmt: skip
-    DeploymentArm.objects.create(deployment=row, version=version, label="main", role="primary", weight_bps=10_000)
-    pointed = {"revision": row.revision, "deployment": row, "moved_at": NOON}
-    ServingPointer.objects.update_or_create(endpoint=endpoint, defaults=pointed)
+def serve(endpoint, version, *, fallback="action"):
+    told = {"kind": "action", "action": "review"} if fallback == "action" else {"kind": fallback}
+    make_deployment(endpoint, Plan.single(version.number, fallback=told))
 
 
 def measured(model, *, now=LATER):
@@ -129,7 +123,7 @@ def test_a_fallback_of_none_is_no_fallback(model):
 
 
 def test_an_endpoint_that_is_off_serves_nothing(model):
-    serve(Endpoint.objects.get(), ModelVersion.objects.get(number=2), strategy="off")
+    make_deployment(Endpoint.objects.get(), Plan())
 
     assert measured(model)["serving"]["gap"] == "no endpoint serves a revision"
 

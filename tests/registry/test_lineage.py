@@ -6,9 +6,10 @@ from datetime import timedelta
 import pytest
 from django.urls import reverse
 
-from registry import comparison, history, inventory, lineage
+from registry import comparison, deployments, history, inventory, lineage
+from registry.deployments import Authority, Plan
 from registry.inventory import FeatureDraft
-from registry.models import Alias, ApiKey, AuditEntry, Consumer, Deployment, ModelVersion, Role, Source, Tag
+from registry.models import Alias, ApiKey, AuditEntry, Consumer, ModelVersion, Role, Source, Tag
 from tests.factories import NOON, api, make_endpoint, make_key, make_model, make_user, make_version
 
 HOUR = timedelta(hours=1)
@@ -382,13 +383,8 @@ class TestHistory:
         for i, version in enumerate((first, second)):
             at = NOON + i * HOUR
             inventory.set_alias(credit, "champion", version, by="setup", now=at)
-            row = Deployment.objects.create(
-                endpoint=endpoint, revision=i + 1, base_revision=i, strategy="single", document="{}",
-                sha256="0" * 64, created_at=at, created_by="setup",
-            )  # fmt: skip
-            row.arms.create(version=version, label="main", role="primary", weight_bps=10_000)
-            endpoint.pointer.__class__.objects.filter(endpoint=endpoint).update(
-                revision=i + 1, deployment=row, moved_at=at
+            deployments.activate(
+                endpoint, Plan.single(version.number), base=i, authority=Authority.of_person("setup"), now=at
             )
         return credit
 
@@ -410,7 +406,8 @@ class TestHistory:
 
         assert (before["aliases"], before["serving"][0]["versions"]) == ({"champion": 1}, [1])
         assert (now["aliases"], now["serving"][0]["revision"], now["as_of"]) == ({"champion": 2}, 2, None)
-        assert "rev 1, one version, primary v1" in page
+        assert "</a> version 1</p>" in page
+        assert "rev 1 since" in page
         assert writer.get("/api/v1/models/credit?as_of=then").status_code == 400
 
 
