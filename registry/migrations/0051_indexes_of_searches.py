@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0031_audit_of_models'),
+        ('registry', '0050_task_may_come_later'),
     ]
 
     operations = [
