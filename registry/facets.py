@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from django.db.models import Count, F, QuerySet, Value
@@ -73,23 +74,30 @@ def _with_words(counted: Mapping[str, Counter[tuple[str, str]]], question: Model
 
 
 def _own(question: ModelQuestion, viewer: Viewer) -> dict[str, Counter[tuple[str, str]]]:
-    """Counts of the columns from one grouping; filters on these columns are applied here, all but a facet's own."""
+    """Counts of the columns; filters on these columns are applied here, all but a facet's own.
+
+    One plain read and counting here is faster than a grouping by all columns, which leaves almost as many rows.
+    """
     names = (*_OWN, "readiness_lt")
     columns = ("team__slug", "owner__username", "lifecycle", "risk", "task", "readiness_share", "team__name")
     lifted = listing.fitting(question.without(names), viewer).order_by()
-    chosen = [(i, _test(name, question.facets[name])) for i, name in enumerate(names) if name in question.facets]
-    found: list[Counter[Any]] = [Counter() for _ in names]
-    teams: dict[str, str] = {}
-    for *values, team_name, n in lifted.values_list(*columns).annotate(n=Count("pk")):
-        missed = [i for i, fits in chosen if not fits(values[i])]
-        teams[values[0]] = team_name
-        for i in missed if len(missed) == 1 else () if missed else range(len(names)):
-            found[i][values[i]] += n
+    rows = list(lifted.values_list(*columns))
+    chosen = {i: _test(name, question.facets[name]) for i, name in enumerate(names) if name in question.facets}
+    found = [Counter(map(itemgetter(i), _passing(rows, chosen, but=i))) for i in range(len(names))]
+    teams = {row[0]: row[-1] for row in rows}
     counted = {name: Counter({_said(value): n for value, n in found[i].items()}) for i, name in enumerate(_OWN)}
     counted["team"] = Counter({(slug, teams[slug]): n for slug, n in found[0].items()})
     shares = found[-1].items()
     steps = {step: sum(n for share, n in shares if _is_under(share, float(step[0]))) for step in READINESS_STEPS}
     return counted | {"readiness_lt": +Counter(steps)}  # without those that leave nothing
+
+
+def _passing(rows: list[Any], chosen: Mapping[int, Callable[[Any], bool]], *, but: int) -> list[Any]:
+    """The rows that every test but one lets pass."""
+    for i, fits in chosen.items():
+        if i != but:
+            rows = [row for row in rows if fits(row[i])]
+    return rows
 
 
 def _test(name: str, wanted: str) -> Callable[[Any], bool]:

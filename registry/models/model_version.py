@@ -80,6 +80,11 @@ class ModelVersion(models.Model):
             models.Index(fields=["model", "-number"]),
             models.Index(fields=["-updated_at", "model", "-number"], name="versions_by_update"),
             models.Index(fields=["run_id"], condition=~Q(run_id=""), name="versions_by_run"),
+            models.Index(
+                fields=["model", "stage", "-number"], condition=Q(deleted_at=None), name="newest_versions_by_stage"
+            ),
+            models.Index(fields=["number", "model"], name="versions_by_number"),  # orders of MLflow's clients
+            models.Index(fields=["created_at", "model"], name="versions_by_creation"),
         ]
 
     def __str__(self) -> str:

@@ -302,7 +302,7 @@ def test_the_overview_of_a_model_shows_what_serves(as_alice, endpoint):
     page = html(as_alice.get(reverse("registry:model-detail", args=["credit"])))
 
     assert url("endpoint-detail") in page
-    assert "version 2" in page
+    assert "rev 1, one version, primary v2" in page
 
 
 def test_pages_stay_within_their_queries(as_alice, endpoint, model, django_assert_max_num_queries):
