@@ -36,7 +36,9 @@ def check(endpoint: Endpoint, plan: Plan) -> CheckedPlan:
     numbers = {arm.version for arm in plan.arms if 0 < arm.version <= NUMBER_LIMIT}
     rows = ModelVersion.objects.filter(model=endpoint.model_id, number__in=numbers)
     versions = {version.number: version for version in rows} if numbers else {}
-    check_split(checked, plan.arms)
+    _check_arms(checked, plan.arms)
+    _check_shares(checked, plan.arms)
+    _check_roles(checked, plan.arms)
     for i, arm in enumerate(plan.arms):
         _check_version(checked, f"arms/{i}/version", arm.version, versions.get(arm.version), endpoint)
     answering = [versions[arm.version] for arm in plan.arms if arm.takes_traffic and arm.version in versions]
@@ -52,13 +54,6 @@ def check(endpoint: Endpoint, plan: Plan) -> CheckedPlan:
     if checked.faults:
         raise _plan_invalid(as_invalid(checked.faults))
     return CheckedPlan(canonical, versions)
-
-
-def check_split(checked: Checked, arms: tuple[Arm, ...]) -> None:
-    """Note what is wrong with the arms by themselves, whatever versions they name."""
-    _check_arms(checked, arms)
-    _check_shares(checked, arms)
-    _check_roles(checked, arms)
 
 
 def _check_arms(checked: Checked, arms: tuple[Arm, ...]) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.lookups import Exact
+from django.db.models.lookups import Exact, In
 
 from mlops_portal.kit.errors import Invalid
-from registry.mlflow.lookups import Beginning, ILike, Like, like_pattern
-from registry.models import Tag
+from registry.mlflow.lookups import Beginning, ILike, Like, Unindexed, like_pattern
+from registry.models import RegisteredModel, Tag
 from registry.models.tag import INDEXED
 
 CLAUSES_LIMIT, LENGTH_LIMIT = 64, 8000
@@ -120,9 +120,7 @@ def _tagged(key: str, clauses: list[Clause], language: Language) -> Q:
     owners, is_equal = Tag.objects.filter(key=key), False
     for clause in clauses:
         found &= _compared("value", clause)
-        if clause.operator == "=":  # the index holds the beginnings of values
-            found &= Q(Exact(Beginning(F("value")), str(clause.value)[:INDEXED]))
-            is_equal = True
+        is_equal = is_equal or clause.operator == "="
     if is_equal:  # from the few tags to their owners
         return Q(pk__in=owners.filter(found, language.tag_rows).values(language.tag_owner))
     return Q(Exists(owners.filter(found, language.tag_rows, **{language.tag_owner: OuterRef("pk")})))
@@ -131,9 +129,16 @@ def _tagged(key: str, clauses: list[Clause], language: Language) -> Q:
 def _compared(column: str, clause: Clause) -> Q:
     """One comparison with a column."""
     if clause.operator in _PATTERNS:
-        return Q(_PATTERNS[clause.operator](F(column), clause.value))
+        pattern, of_model = _PATTERNS[clause.operator], column.removeprefix("model__")
+        if of_model == column:
+            return Q(pattern(F(column), clause.value))
+        # The models that fit, once, in place of a look at the model of every version.
+        fitting = RegisteredModel.objects.live().filter(Q(pattern(F(of_model), clause.value)))
+        return Q(In(Unindexed(F("model_id")), fitting.values("pk").query))
     suffix, is_negated = _SUFFIXES[clause.operator]
     found = Q(**{column + suffix: clause.value})
+    if clause.operator == "=" and column in {"value", "source"}:  # of these the index holds the beginnings
+        found &= Q(Exact(Beginning(F(column)), str(clause.value)[:INDEXED]))
     return ~found if is_negated else found
 
 

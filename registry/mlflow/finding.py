@@ -1,8 +1,10 @@
 """The models and versions that a caller names; what is not there, or of another team, answers alike."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
+from django.db.models.lookups import Exact
 
 from mlops_portal.kit.errors import Invalid, NotThere
+from registry.mlflow.lookups import Unindexed
 from registry.mlflow.protocol import Call
 from registry.models import Alias, ModelVersion, RegisteredModel
 
@@ -18,7 +20,8 @@ def models(call: Call) -> QuerySet[RegisteredModel]:
 def versions(call: Call) -> QuerySet[ModelVersion]:
     """The versions the caller may see."""
     bound = Q(model=call.by.model_id) if call.by.model_id else Q()
-    return ModelVersion.objects.live().filter(bound, model__team=call.by.team_id, model__deleted_at=None)
+    own = Exact(Unindexed(F("model__team_id")), call.by.team_id)
+    return ModelVersion.objects.live().filter(bound, own, model__deleted_at=None)
 
 
 def model(call: Call) -> RegisteredModel:
