@@ -14,8 +14,9 @@ from django.urls import ResolverMatch, get_urlconf, resolve
 from django.utils.cache import patch_cache_control
 from django.utils.log import log_response
 
+from mlops_portal import refusing
 from mlops_portal.kit import api, correlation
-from mlops_portal.kit.errors import DomainError, Malformed
+from mlops_portal.kit.errors import DomainError, Malformed, Refused
 
 Handler = Callable[[HttpRequest], HttpResponse]
 _log = logging.getLogger("portal.request")
@@ -159,5 +160,7 @@ class Refusals:
         """Answer with the error's own status and sentence."""
         if not isinstance(exception, DomainError) or request.path.startswith(API):
             return None
+        if isinstance(exception, Refused):
+            refusing.note(request, request.user, exception)
         template = "components/_refusal.html" if getattr(request, "htmx", False) else "refusal.html"
         return render(request, template, {"error": exception}, status=exception.status)

@@ -253,7 +253,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PAGINATION_CLASS": "mlops_portal.kit.api.Cursor",
     "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "mlops_portal.kit.api.problem_handler",
+    "EXCEPTION_HANDLER": "mlops_portal.refusing.problem_handler",
     "URL_FORMAT_OVERRIDE": None,
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
 }
@@ -267,12 +267,18 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "monitoring.api.described.add_traffic",
+        "registry.api.described.add_serving",
         "mlops_portal.problems.close_bodies",
         "mlops_portal.problems.add_problems",
     ],
     "ENUM_NAME_OVERRIDES": {
         "FeatureKind": "registry.models.Feature.Kind",
         "EndpointKind": "registry.models.Endpoint.Kind",
+        "MemberRole": "registry.models.Role",
+        "ArmRole": "registry.models.DeploymentArm.Role",
+        "SourceKind": "registry.models.Source.Kind",
+        "ConsumerKind": "registry.models.Consumer.Kind",
+        "Criticality": "registry.models.Consumer.Criticality",
         "ChangeKind": "registry.models.ChangeEvent.Kind",
         "ChangeSeverity": "registry.models.ChangeEvent.Severity",
         "WebhookStatus": "registry.models.Webhook.Status",

@@ -3,10 +3,11 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from django.db.models import CharField, Count, F, QuerySet, Value
-from django.db.models.functions import Cast, Coalesce, Length
+from django.db.models import Count, F, QuerySet, Value
+from django.db.models.functions import Length
 
 from registry import listing
 from registry.listing import NONE, ModelQuestion
@@ -73,31 +74,43 @@ def _with_words(counted: Mapping[str, Counter[tuple[str, str]]], question: Model
 
 
 def _own(question: ModelQuestion, viewer: Viewer) -> dict[str, Counter[tuple[str, str]]]:
-    """Counts of the columns from one grouping; filters on these columns are applied here, all but a facet's own."""
+    """Counts of the columns; filters on these columns are applied here, all but a facet's own.
+
+    One plain read and counting here is faster than a grouping by all columns, which leaves almost as many rows.
+    """
     names = (*_OWN, "readiness_lt")
-    share = Coalesce("readiness_share", Value(-1.0))
-    columns = ("team__slug", "owner__username", "lifecycle", "risk", "task", share, "team__name")
+    columns = ("team__slug", "owner__username", "lifecycle", "risk", "task", "readiness_share", "team__name")
     lifted = listing.fitting(question.without(names), viewer).order_by()
-    chosen = [(i, _test(name, question.facets[name])) for i, name in enumerate(names) if name in question.facets]
-    found: list[Counter[Any]] = [Counter() for _ in names]
-    teams: dict[str, str] = {}
-    for *values, team_name, n in lifted.values_list(*columns).annotate(n=Count("pk")):
-        missed = [i for i, fits in chosen if not fits(values[i])]
-        teams[values[0]] = team_name
-        for i in missed if len(missed) == 1 else () if missed else range(len(names)):
-            found[i][values[i]] += n
+    rows = list(lifted.values_list(*columns))
+    chosen = {i: _test(name, question.facets[name]) for i, name in enumerate(names) if name in question.facets}
+    found = [Counter(map(itemgetter(i), _passing(rows, chosen, but=i))) for i in range(len(names))]
+    teams = {row[0]: row[-1] for row in rows}
     counted = {name: Counter({_said(value): n for value, n in found[i].items()}) for i, name in enumerate(_OWN)}
     counted["team"] = Counter({(slug, teams[slug]): n for slug, n in found[0].items()})
-    steps = {step: sum(n for value, n in found[-1].items() if value < float(step[0])) for step in READINESS_STEPS}
+    shares = found[-1].items()
+    steps = {step: sum(n for share, n in shares if _is_under(share, float(step[0]))) for step in READINESS_STEPS}
     return counted | {"readiness_lt": +Counter(steps)}  # without those that leave nothing
+
+
+def _passing(rows: list[Any], chosen: Mapping[int, Callable[[Any], bool]], *, but: int) -> list[Any]:
+    """The rows that every test but one lets pass."""
+    for i, fits in chosen.items():
+        if i != but:
+            rows = [row for row in rows if fits(row[i])]
+    return rows
 
 
 def _test(name: str, wanted: str) -> Callable[[Any], bool]:
     """Whether a value of the grouping is what the filter asks for."""
     if name == "readiness_lt":
         limit = float(wanted)
-        return lambda share: bool(share < limit)
+        return lambda share: _is_under(share, limit)
     return lambda value: (value or NONE) == wanted
+
+
+def _is_under(share: float | None, limit: float) -> bool:
+    """Whether a model is less ready than that; one that was not measured is."""
+    return share is None or share < limit
 
 
 def _said(value: str | None) -> tuple[str, str]:
@@ -109,7 +122,8 @@ def _related(question: ModelQuestion, viewer: Viewer) -> dict[str, Counter[tuple
     first, *others = (_part(name, question, viewer) for name in RELATED)
     found: dict[str, Counter[tuple[str, str]]] = {name: Counter() for name in RELATED}
     for name, value, word, n in first.union(*others, all=True):
-        found[name][(f"{value}:{word}", f"{value}: {word}") if name == "tag" else (value, word)] = n
+        pair = (f"{value}:{word}", f"{value}: {word}") if name == "tag" else (value or "never", word or "never")
+        found[name][pair] = n
     return found
 
 
@@ -117,12 +131,7 @@ def _part(name: str, question: ModelQuestion, viewer: Viewer) -> Any:
     rows, model, value, word = _PARTS[name]
     models = listing.fitting(question.without([name]), viewer).order_by()
     fitting = rows.filter(**{f"{model}__in": models.values("pk")}).order_by()
-    return fitting.values_list(Value(name), _text(value), _text(word)).annotate(n=Count(model, distinct=True))
-
-
-def _text(column: str) -> Any:
-    """The column as text, so that parts of a union agree."""
-    return Cast(Coalesce(F(column), Value("never")), output_field=CharField())
+    return fitting.values_list(Value(name), F(value), F(word)).annotate(n=Count(model, distinct=True))
 
 
 _PARTS: dict[str, tuple[QuerySet[Any], str, str, str]] = {

@@ -113,10 +113,10 @@ def listed(models: Sequence[RegisteredModel]) -> list[ListedModel]:
     versions = ModelVersion.objects.live().filter(model__in=ids).order_by()
     endpoints = Endpoint.objects.active().filter(model__in=ids).order_by()
     counted = versions.values_list("model", Value("version")).annotate(n=Count("pk"))
-    served = endpoints.values_list("model", Coalesce("pointer__deployment__strategy", Value("never")))
+    served = endpoints.values_list("model", "pointer__deployment__strategy")
     found: dict[Any, dict[str, int]] = {pk: {} for pk in ids}
     for pk, word, n in counted.union(served.annotate(n=Count("pk")), all=True):
-        found[pk][word] = n
+        found[pk][word or "never"] = n
     return [_listed(model, found[model.pk]) for model in models]
 
 

@@ -154,6 +154,10 @@ class RollBackForm(forms.Form):
         label="Reason", max_length=4000, widget=forms.Textarea(attrs={"rows": 2}), help_text="What went wrong."
     )
 
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.auto_id = "back_%s"  # it shares a page with the form below
+
 
 class SwitchOffForm(forms.Form):
     """Serve nothing."""
@@ -162,6 +166,10 @@ class SwitchOffForm(forms.Form):
     reason = forms.CharField(
         label="Reason", max_length=4000, widget=forms.Textarea(attrs={"rows": 2}), help_text="Why it has to stop."
     )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.auto_id = "off_%s"
 
 
 def read_band(line: str) -> dict[str, Any]:

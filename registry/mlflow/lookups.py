@@ -50,6 +50,18 @@ class Beginning(Func):
         return super().as_sql(compiler, connection, template=template, **extra)
 
 
+class Unindexed(Func):
+    """The column itself, but SQLite does not begin with its index: pages are read in their order instead, and SQLite
+    without statistics would rather find every row of the team first and sort them."""
+
+    template = "%(expressions)s"
+    arity = 1
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        """A sign that changes nothing."""
+        return super().as_sql(compiler, connection, template="+%(expressions)s", **extra)
+
+
 def as_glob(pattern: str) -> str:
     """The pattern in the other spelling of SQLite.
 

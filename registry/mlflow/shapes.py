@@ -6,10 +6,11 @@ A field without a value is left out, never null; times are milliseconds; the num
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from registry.models import Alias, ModelVersion, RegisteredModel, Tag
 
@@ -18,6 +19,8 @@ Texts = dict[UUID, list[tuple[str, str]]]  # by owner: (key, value) of its tags
 Stage, Status = ModelVersion.Stage, ModelVersion.Status
 _STATUSES = {Status.PENDING.value: "PENDING_REGISTRATION", Status.FAILED.value: "FAILED_REGISTRATION"}
 _READY = "READY"
+_STAGES = {stage: position for position, stage in enumerate(Stage.values)}
+_KEY = itemgetter(1)
 
 
 class VersionRow(NamedTuple):
@@ -87,7 +90,7 @@ def versions(rows: Sequence[ModelVersion | VersionRow]) -> list[Document]:
     """Versions with their tags and aliases: two queries for all of them."""
     plain = [VersionRow.of(row) if isinstance(row, ModelVersion) else row for row in rows]
     pks = [row.pk for row in plain]
-    tags, aliases = _tags(Q(version__in=pks)) if pks else {}, _aliases_by_version(pks)
+    tags, aliases = _tags((), pks), _aliases_by_version(pks)
     return [_version(row, tags.get(row.pk, ()), aliases.get(row.pk, ())) for row in plain]
 
 
@@ -102,7 +105,7 @@ def models(rows: Sequence[ModelRow]) -> list[Document]:
     latest = defaultdict(list)
     for one in version_rows(ModelVersion.objects.filter(pk__in=newest)) if newest else ():
         latest[one.model_id].append(one)
-    tags = _tags(Q(model__in=pks, version=None) | Q(version__in=newest)) if pks else {}
+    tags = _tags(pks, newest)
     aliases = _aliases_by_model(pks)
     return [_model(row, tags, aliases[row.pk], latest[row.pk]) for row in rows]
 
@@ -119,7 +122,7 @@ def _model(row: ModelRow, tags: Texts, aliases: Iterable[tuple[str, int]], lates
         "last_updated_timestamp": milliseconds(row.updated_at),
         "user_id": _user(row.created_by),
     }
-    ordered = sorted(latest, key=lambda one: Stage.values.index(one.stage))
+    ordered = sorted(latest, key=lambda one: _STAGES[one.stage])
     lists = {
         "description": row.description,
         "latest_versions": [_version(one, tags.get(one.pk, ()), ()) for one in ordered],
@@ -161,11 +164,16 @@ def _user(label: str) -> str:
     return label.removeprefix("key:")
 
 
-def _tags(condition: Q) -> Texts:
+def _tags(models: Collection[UUID], versions: Collection[UUID]) -> Texts:
+    """The tags of these models and of these versions, in one query of two parts, each with an index of its own."""
     found: Texts = defaultdict(list)
-    rows = Tag.objects.filter(condition).order_by("key").values_list("model_id", "version_id", "key", "value")
-    for model_id, version_id, key, value in rows:
-        found[version_id or model_id].append((key, value))
+    rows = Tag.objects.order_by()
+    both = rows.filter(version__in=versions).values_list("version_id", "key", "value")
+    if models:
+        of_models = rows.filter(version=None, model__in=models).values_list("model_id", "key", "value")
+        both = both.union(of_models, all=True)
+    for owner, key, value in sorted(both, key=_KEY) if models or versions else ():
+        found[owner].append((key, value))
     return found
 
 

@@ -5,9 +5,12 @@ from uuid import uuid4
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Left
 
 from registry.models.registered_model import RegisteredModel
 from registry.models.viewer import Viewer
+
+INDEXED = 200  # leading characters of a source that the index holds; PostgreSQL takes no longer rows
 
 
 class ModelVersionQuerySet(models.QuerySet["ModelVersion"]):
@@ -79,7 +82,14 @@ class ModelVersion(models.Model):
         indexes = [
             models.Index(fields=["model", "-number"]),
             models.Index(fields=["-updated_at", "model", "-number"], name="versions_by_update"),
-            models.Index(fields=["run_id"], condition=~Q(run_id=""), name="versions_by_run"),
+            models.Index(fields=["run_id"], name="versions_by_run_id"),
+            models.Index(Left("source", INDEXED), name="versions_by_source"),
+            models.Index(
+                fields=["model", "stage", "-number"], condition=Q(deleted_at=None), name="newest_versions_by_stage"
+            ),
+            models.Index(fields=["model", "-updated_at", "-number"], name="versions_of_model_by_update"),
+            models.Index(fields=["number", "model"], name="versions_by_number"),  # orders of MLflow's clients
+            models.Index(fields=["created_at", "model"], name="versions_by_creation"),
         ]
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mlops_portal.kit import clock
-from registry import inventory
+from registry import inventory, lineage
 from registry.forms import obey, status
 from registry.forms.inventory import FeatureForm, FeatureLinesForm
 from registry.inventory import FeatureDraft
@@ -68,10 +68,12 @@ def feature_edit(request: SignedInRequest, slug: str, feature_id: UUID) -> HttpR
         drafts = [draft if each.name == feature.name else each for each in _list_of(model, feature)]
         if obey(form, lambda: _save(request, model, feature, drafts)) is not None:
             return redirect(_back_url(model, feature))
+    others = lineage.dependents(feature.source, request.user) if feature.source else []
     context = {
         "form": form,
         "model": model,
         "feature": feature,
+        "dependents": [one for one in others if one.model != model],
         "tab": "versions" if feature.version else "features",
         "frozen": frozen,
         "back_url": _back_url(model, feature),

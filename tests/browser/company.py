@@ -9,6 +9,8 @@ from mlops_portal.jobs import worker
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit import clock
 from monitoring.models import Alert, Run
+from registry import deployments, inventory
+from registry.deployments import ApprovalRequired, Authority
 from registry.models import Endpoint, Feature, Role, User
 from tests.factories import PASSWORD, make_member, make_model, make_team, make_user, make_version
 
@@ -45,7 +47,48 @@ def build() -> Company:
     run = Run.objects.filter(model__slug="arrival-time", monitor__slug="inputs-training", is_latest=True)
     newest, alert = run.order_by("window_end").last(), Alert.objects.open().latest("opened_at")
     assert newest
-    return Company(owner, viewer, outsider, newest, alert, _pages(newest, alert))
+    pages = _pages(newest, alert) | _inventory_pages(newest) | _intent(newest, owner)
+    return Company(owner, viewer, outsider, newest, alert, pages)
+
+
+def _inventory_pages(run: Run) -> dict[str, str]:
+    """What feeds the model, who uses it, its labels and its trail, each with something on it."""
+    model, now = run.model, clock.now()
+    source = inventory.create_source(model.team, slug="gps", name="GPS traces", kind="stream", by="setup", now=now)
+    drafts = inventory.drafts_of(Feature.objects.current().filter(model=model))
+    inventory.set_features(model, [replace(draft, source=source) for draft in drafts], by="setup", now=now)
+    inventory.set_tag(model, "domain", "delivery", by="setup", now=now)
+    version = inventory.register_version(model, by="setup", now=now)
+    inventory.set_alias(model, "candidate", version, by="setup", now=now)
+    endpoint = Endpoint.objects.get(model=model)
+    kept = {"kind": "service", "use": "automated", "by": "setup", "now": now}
+    consumer = inventory.create_consumer(endpoint, name="dispatcher", **kept)
+    return {
+        "registry:model-filters": "/models/filters/",
+        "registry:model-audit": f"/models/{model.slug}/audit/",
+        "registry:model-tags": f"/models/{model.slug}/tags/",
+        "registry:alias-list": f"/models/{model.slug}/aliases/",
+        "registry:version-compare": f"/models/{model.slug}/versions/compare/",
+        "registry:version-tags": f"/models/{model.slug}/versions/1/tags/",
+        "registry:source-list": "/sources/",
+        "registry:source-create": "/sources/new/",
+        "registry:source-detail": "/sources/gps/",
+        "registry:source-edit": "/sources/gps/edit/",
+        "registry:consumer-list": "/consumers/",
+        "registry:consumer-list, of an endpoint": f"/consumers/?endpoint={endpoint.slug}",
+        "registry:consumer-edit": f"/consumers/{consumer.pk}/",
+        "registry:consumer-create": f"/endpoints/{endpoint.slug}/consumers/new/",
+        "registry:audit-list": "/audit/",
+    }
+
+
+def _intent(run: Run, owner: User) -> dict[str, str]:
+    """The page of a change that needs a second person."""
+    endpoint = Endpoint.objects.select_related("model__team", "environment").get(model=run.model)
+    authority = Authority.of_person(owner)
+    with pytest.raises(ApprovalRequired) as refused:
+        deployments.switch_off(endpoint, base=1, authority=authority, now=clock.now(), reason="Too late.")
+    return {"review:decision-intent": f"/decisions/intent/{refused.value.intent_id}/"}
 
 
 def _pages(run: Run, alert: Alert) -> dict[str, str]:
@@ -82,7 +125,10 @@ def _pages(run: Run, alert: Alert) -> dict[str, str]:
         "registry:version-create": f"/models/{slug}/versions/new/",
         "registry:version-detail": f"/models/{slug}/versions/1/",
         "registry:endpoint-create": f"/models/{slug}/endpoints/new/",
-        "registry:endpoint-edit": f"/endpoints/{endpoint.slug}/",
+        "registry:endpoint-list": "/endpoints/",
+        "registry:endpoint-detail": f"/endpoints/{endpoint.slug}/?compare=0..1",
+        "registry:endpoint-activate": f"/endpoints/{endpoint.slug}/activate/",
+        "registry:endpoint-edit": f"/endpoints/{endpoint.slug}/edit/",
         "registry:team-list": "/teams/",
         "registry:team-detail": f"/teams/{team}/",
         "monitoring:alert-list": "/alerts/?state=all",

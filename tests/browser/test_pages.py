@@ -48,7 +48,13 @@ UNSEEN = {  # routes that are no page of a signed-in person
         "component-fragment",
         "progress",
     ),
-    *("registry:model-export", "monitoring:run-csv", "registry:team-create", "registry:team-edit"),
+    *(
+        "registry:model-export",
+        "registry:audit-export",
+        "monitoring:run-csv",
+        "registry:team-create",
+        "registry:team-edit",
+    ),
 }
 
 

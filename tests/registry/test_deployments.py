@@ -8,11 +8,13 @@ import sys
 import threading
 from dataclasses import replace
 from datetime import timedelta
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from django.apps import apps
 from django.db import DatabaseError, connection, connections, transaction
 from hypothesis import given
 from hypothesis import strategies as st
@@ -571,3 +573,16 @@ class Histories(PropertyCase):
         assert alias_of(endpoint.model) == (primary.version if primary else None)
         spans = list(Alias.objects.filter(model=endpoint.model).order_by("set_at").values_list("set_at", "ended_at"))
         assert all(end is not None and end <= start for (_, end), (start, _) in pairwise(spans))
+
+
+def test_endpoints_from_before_get_their_pointer_and_a_salt(endpoint):
+    ServingPointer.objects.all().delete()
+    Endpoint.objects.update(routing_salt="")
+    migration = import_module("registry.migrations.0011_every_endpoint_has_a_pointer")
+
+    migration.place_pointers(apps, None)
+    migration.place_pointers(apps, None)
+
+    endpoint.refresh_from_db()
+    assert endpoint.pointer.revision == 0
+    assert len(endpoint.routing_salt) == 16

@@ -150,6 +150,16 @@ def test_instances_unheard_of_for_a_week_are_forgotten(endpoint, poller):
     assert list(Acknowledgement.objects.values_list("instance", flat=True)) == ["new"]
 
 
+def test_a_sender_with_ever_new_names_does_not_fill_the_table(endpoint, poller, monkeypatch):
+    make_deployment(endpoint, 1)
+    monkeypatch.setattr(deployments.acknowledging, "INSTANCES_LIMIT", 2)
+
+    answers = [poll(poller, X_Instance=f"pod-{i}", X_Applied_Revision="1").status_code for i in range(4)]
+
+    assert answers == [200] * 4
+    assert Acknowledgement.objects.count() == 2
+
+
 @pytest.mark.parametrize(
     "headers",
     [

@@ -1,5 +1,7 @@
 """Pages of what endpoints serve: now, before, and next; for whom, and how it is refused."""
 
+import re
+
 import pytest
 from django.urls import reverse
 
@@ -75,6 +77,8 @@ def test_the_page_of_an_endpoint_says_what_serves_now(as_alice, endpoint):
     ):
         assert words in page, words
     assert page.count("<h1") == 1
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert sorted(ids) == sorted(set(ids))
 
 
 def test_an_endpoint_without_revisions_says_what_to_do(as_alice, endpoint):
@@ -303,6 +307,7 @@ def test_the_overview_of_a_model_shows_what_serves(as_alice, endpoint):
 
     assert url("endpoint-detail") in page
     assert "version 2" in page
+    assert "rev 1 since" in page
 
 
 def test_pages_stay_within_their_queries(as_alice, endpoint, model, django_assert_max_num_queries):

@@ -1,5 +1,7 @@
 """What is exported says what is there: applying it changes nothing."""
 
+from unicodedata import normalize
+
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
@@ -20,7 +22,7 @@ MARKS = st.characters(
 TEXTS = st.text(MARKS, max_size=30)
 LINES = st.text(MARKS, min_size=1, max_size=20).filter(lambda text: text.strip())
 NUMBERS = st.floats(-1e9, 1e9, allow_nan=False)
-WORDS = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8)
+WORDS = st.text(st.characters(categories=("L", "N")), min_size=1, max_size=8).map(lambda word: normalize("NFC", word))
 
 
 def optional(**fields):
