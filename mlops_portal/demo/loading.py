@@ -12,8 +12,7 @@ from mlops_portal.demo.company import Story
 from mlops_portal.jobs import worker
 from monitoring.backfill import session
 from monitoring.backfill.loading import Tally
-from registry import deployments, inventory
-from registry.deployments import Authority, Plan
+from registry import inventory
 from registry.inventory import FeatureDraft
 from registry.models import RegisteredModel, User
 
@@ -78,11 +77,9 @@ def _registered(story: Story, person: User, now: datetime) -> RegisteredModel:
         now=now,
     )
     inventory.register_version(model, description="Demo version.", by=account.BY, now=now)
-    endpoint = inventory.create_endpoint(
+    inventory.create_endpoint(
         model, slug=story.endpoint, environment="production", slo_p95_ms=story.slo_p95_ms, by=account.BY, now=now
     )
-    plan = Plan.single(1, fallback={"kind": "action", "action": "review"}, reason="Demo.")
-    deployments.activate(endpoint, plan, base=0, authority=Authority.of_person(account.BY), now=now)
     return model
 
 

@@ -23,7 +23,7 @@ class Surroundings:
     endpoint: Mapping[str, Any]
     consumers: tuple[Mapping[str, str], ...]
     revisions: tuple[tuple[int, Mapping[str, Any]], ...]
-    change: tuple[int, Mapping[str, str]]
+    change: tuple[int, Mapping[str, Any]]
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
