@@ -7,7 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0050_task_may_come_later'),
+        ('registry', '0020_use_counts'),
+        ('registry', '0031_audit_of_models'),
     ]
 
     operations = [

@@ -11,15 +11,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Length
 from django.db.models.lookups import Exact, In
 
 from mlops_portal.kit.errors import Invalid
 from registry.mlflow.lookups import Beginning, ILike, Like, Unindexed, like_pattern
-from registry.models import RegisteredModel, Tag
+from registry.models import ModelVersion, RegisteredModel, Tag
 from registry.models.tag import INDEXED
 
 CLAUSES_LIMIT, LENGTH_LIMIT = 64, 8000
 VALUES_LIMIT = 1000  # of one IN
+FEW = 1000  # owners of a tag that are looked up one by one
 NUMBER_LIMIT = 2**31 - 1
 SHOWN = 64
 PROMPT = "mlflow.prompt.is_prompt"
@@ -55,6 +57,7 @@ class Language:
     tag_owner: str  # the column of a tag that names what it hangs on
     tag_rows: Q  # the tags that hang on such things
     own_tags: Mapping[str, str]  # read-only tags that the portal itself answers: key -> column
+    probes: bool = False  # whether there are so many rows that rare tags or texts are worth a query
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ VERSIONS = Language(
     tag_owner="version",
     tag_rows=Q(version__isnull=False),
     own_tags={},
+    probes=True,
 )
 
 
@@ -100,8 +104,7 @@ def condition(text: str, language: Language) -> Q:
         if clause.is_tag:
             by_tag.setdefault(clause.name, []).append(clause)
         else:
-            attribute = language.attributes[clause.name]
-            found &= _compared(attribute.column, clause)
+            found &= _own(language.attributes[clause.name].column, clause, language)
     for key, clauses in by_tag.items():
         found &= _tagged(key, clauses, language)
     return found
@@ -117,29 +120,50 @@ def _tagged(key: str, clauses: list[Clause], language: Language) -> Q:
         for clause in clauses:
             found &= _compared(column, clause) & Q(**{f"{column}__isnull": False})
         return found
-    owners, is_equal = Tag.objects.filter(key=key), False
+    owners = Tag.objects.filter(key=key)
     for clause in clauses:
-        found &= _compared("value", clause)
-        is_equal = is_equal or clause.operator == "="
-    if is_equal:  # from the few tags to their owners
-        return Q(pk__in=owners.filter(found, language.tag_rows).values(language.tag_owner))
-    return Q(Exists(owners.filter(found, language.tag_rows, **{language.tag_owner: OuterRef("pk")})))
+        owners = owners.filter(_compared("value", clause))
+    owners = owners.filter(language.tag_rows)  # last: SQLite asks in this order, and the others need the index alone
+    if language.probes:
+        few = list(owners.order_by().values_list(language.tag_owner, flat=True)[: FEW + 1])
+        if len(few) <= FEW:  # rare: from the tags to their owners; else a page in order soon finds enough of them
+            return Q(pk__in=few)
+    elif any(clause.operator == "=" for clause in clauses):
+        return Q(pk__in=owners.values(language.tag_owner))
+    return Q(Exists(owners.filter(**{language.tag_owner: OuterRef("pk")})))
+
+
+def _own(column: str, clause: Clause, language: Language) -> Q:
+    """A clause about a column of the thing itself."""
+    found = _compared(column, clause)
+    if language.probes and clause.operator in _PATTERNS and not column.startswith("model__"):
+        few = list(ModelVersion.objects.live().filter(found).order_by().values_list("pk", flat=True)[: FEW + 1])
+        return Q(pk__in=few) if len(few) <= FEW else found
+    return found
 
 
 def _compared(column: str, clause: Clause) -> Q:
     """One comparison with a column."""
     if clause.operator in _PATTERNS:
-        pattern, of_model = _PATTERNS[clause.operator], column.removeprefix("model__")
-        if of_model == column:
-            return Q(pattern(F(column), clause.value))
-        # The models that fit, once, in place of a look at the model of every version.
-        fitting = RegisteredModel.objects.live().filter(Q(pattern(F(of_model), clause.value)))
-        return Q(In(Unindexed(F("model_id")), fitting.values("pk").query))
+        return _like(column, _PATTERNS[clause.operator], str(clause.value))
     suffix, is_negated = _SUFFIXES[clause.operator]
     found = Q(**{column + suffix: clause.value})
     if clause.operator == "=" and column in {"value", "source"}:  # of these the index holds the beginnings
         found &= Q(Exact(Beginning(F(column)), str(clause.value)[:INDEXED]))
     return ~found if is_negated else found
+
+
+def _like(column: str, pattern: type[Like], value: str) -> Q:
+    """One comparison with a pattern."""
+    found = Q(pattern(F(column), value))
+    if column == "value":  # first what the index holds: the whole value, unless it is long
+        is_long = Exact(Length(Beginning(F(column))), INDEXED)
+        return (Q(pattern(Beginning(F(column)), value)) | Q(is_long)) & found
+    if not column.startswith("model__"):
+        return found
+    # The models that fit, once, in place of a look at the model of every version.
+    fitting = RegisteredModel.objects.live().filter(Q(pattern(F(column.removeprefix("model__")), value)))
+    return Q(In(Unindexed(F("model_id")), fitting.values("pk").query))
 
 
 def _holds(present: str, clause: Clause) -> bool:

@@ -19,7 +19,8 @@ Texts = dict[UUID, list[tuple[str, str]]]  # by owner: (key, value) of its tags
 Stage, Status = ModelVersion.Stage, ModelVersion.Status
 _STATUSES = {Status.PENDING.value: "PENDING_REGISTRATION", Status.FAILED.value: "FAILED_REGISTRATION"}
 _READY = "READY"
-_KEY = itemgetter(2)
+_STAGES = {stage: position for position, stage in enumerate(Stage.values)}
+_KEY = itemgetter(1)
 
 
 class VersionRow(NamedTuple):
@@ -121,7 +122,7 @@ def _model(row: ModelRow, tags: Texts, aliases: Iterable[tuple[str, int]], lates
         "last_updated_timestamp": milliseconds(row.updated_at),
         "user_id": _user(row.created_by),
     }
-    ordered = sorted(latest, key=lambda one: Stage.values.index(one.stage))
+    ordered = sorted(latest, key=lambda one: _STAGES[one.stage])
     lists = {
         "description": row.description,
         "latest_versions": [_version(one, tags.get(one.pk, ()), ()) for one in ordered],
@@ -166,12 +167,13 @@ def _user(label: str) -> str:
 def _tags(models: Collection[UUID], versions: Collection[UUID]) -> Texts:
     """The tags of these models and of these versions, in one query of two parts, each with an index of its own."""
     found: Texts = defaultdict(list)
-    columns = ("model_id", "version_id", "key", "value")
-    rows = Tag.objects.order_by().values_list(*columns)
-    of_versions = rows.filter(version__in=versions)
-    both = of_versions.union(rows.filter(version=None, model__in=models), all=True) if models else of_versions
-    for model_id, version_id, key, value in sorted(both, key=_KEY) if models or versions else ():
-        found[version_id or model_id].append((key, value))
+    rows = Tag.objects.order_by()
+    both = rows.filter(version__in=versions).values_list("version_id", "key", "value")
+    if models:
+        of_models = rows.filter(version=None, model__in=models).values_list("model_id", "key", "value")
+        both = both.union(of_models, all=True)
+    for owner, key, value in sorted(both, key=_KEY) if models or versions else ():
+        found[owner].append((key, value))
     return found
 
 

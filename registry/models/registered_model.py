@@ -90,9 +90,9 @@ class RegisteredModel(models.Model):
         ]
         indexes = [
             models.Index(fields=["team", "slug"]),
-            models.Index(fields=["updated_at", "id"], condition=Q(deleted_at=None), name="live_models_by_update"),
             models.Index(fields=["team", "name"], condition=Q(deleted_at=None), name="models_by_name"),
             models.Index(fields=["team", "updated_at", "name"], condition=Q(deleted_at=None), name="models_by_update"),
+            models.Index(fields=["updated_at", "id"], condition=Q(deleted_at=None), name="live_models_by_update"),
         ]
 
     def __str__(self) -> str:
