@@ -272,6 +272,11 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "FeatureKind": "registry.models.Feature.Kind",
         "EndpointKind": "registry.models.Endpoint.Kind",
+        "MemberRole": "registry.models.Role",
+        "ArmRole": "registry.models.DeploymentArm.Role",
+        "SourceKind": "registry.models.Source.Kind",
+        "ConsumerKind": "registry.models.Consumer.Kind",
+        "Criticality": "registry.models.Consumer.Criticality",
         "ChangeKind": "registry.models.ChangeEvent.Kind",
         "ChangeSeverity": "registry.models.ChangeEvent.Severity",
         "WebhookStatus": "registry.models.Webhook.Status",

@@ -11,6 +11,8 @@ from mlops_portal.kit.errors import Malformed
 from registry.deployments import Plan, summary
 from registry.models import Alias, Deployment, Endpoint, RegisteredModel
 
+YEARS = range(1970, 2200)  # others are typing mistakes, and overflow where days are added
+
 
 @dataclass(frozen=True, slots=True)
 class Serving:
@@ -33,8 +35,8 @@ def moment(name: str, value: str) -> datetime:
     except ValueError:
         found = on = None
     if on is not None:
-        return datetime(on.year, on.month, on.day, tzinfo=UTC)
-    if found is None or found.tzinfo is None:
+        found = datetime(on.year, on.month, on.day, tzinfo=UTC)
+    if found is None or found.tzinfo is None or found.year not in YEARS:
         raise Malformed(
             f"{name}={value[:64]!r} is no day (2026-11-20) and no time with an offset (2026-11-20T09:31:07Z).",
             code="malformed_parameter",

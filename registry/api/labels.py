@@ -173,7 +173,8 @@ def _model(request: Request, slug: str) -> RegisteredModel:
 
 
 def _version(model: RegisteredModel, number: int) -> ModelVersion:
-    version = ModelVersion.objects.live().filter(model=model, number=number).first() if number < NUMBER_LIMIT else None
+    known = ModelVersion.objects.live().filter(model=model, number=number)
+    version = known.first() if 0 < number <= NUMBER_LIMIT else None
     if version is None:
         raise Invalid(f"{model.slug} has no version {number}.", field="version")
     version.model = model

@@ -86,9 +86,10 @@ class Present:
 def features_of(models: Iterable[RegisteredModel]) -> dict[str, list[FeatureDraft]]:
     """The current features of each model, by slug."""
     found: dict[str, list[FeatureDraft]] = defaultdict(list)
-    rows = Feature.objects.current().filter(model__in=list(models)).select_related("source", "model")
+    slugs = {model.pk: model.slug for model in models}
+    rows = Feature.objects.current().filter(model__in=slugs).prefetch_related("source")  # many share one
     for row in rows.order_by("position", "name"):
-        found[row.model.slug].append(FeatureDraft.of(row))
+        found[slugs[row.model_id]].append(FeatureDraft.of(row))
     return found
 
 

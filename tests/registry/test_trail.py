@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from mlops_portal.kit import correlation
 from mlops_portal.middleware import RequestLog
-from registry import anchors, audit, inventory
-from registry.models import AuditEntry, Role
+from registry import anchors, audit, inventory, webhooks
+from registry.models import AuditEntry, OutboxMessage, Role
 from registry.tasks import JOBS
 from tests.factories import NOON, api, make_endpoint, make_key, make_model, make_team, make_user, make_version
 
@@ -143,7 +143,17 @@ class TestPages:
             count = sum("credit" in item["label"].lower() for item in found)
         assert len(found) == count
 
-    @pytest.mark.parametrize("query", ["via=post", "from=yesterday", "until=2026-13-01", "who=alice"])
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "via=post",
+            "from=yesterday",
+            "until=9999-12-31",
+            "from=0001-01-01T00:00:00%2B14:00",
+            "until=2026-13-01",
+            "who=alice",
+        ],
+    )
     def test_what_cannot_be_asked_is_400(self, query, client, alice):
         client.force_login(alice)
 
@@ -230,6 +240,18 @@ class TestAnchor:
         assert anchors.anchor(now=NOON + timedelta(days=1)) is None
         make_version(model)
         assert anchors.anchor(now=NOON + timedelta(days=1)) is not None
+
+    def test_a_webhook_that_listens_gets_it(self, team, model):
+        public = lambda *_: ["93.184.216.34"]  # noqa: E731
+        told_by = {"resolver": public, "by": "setup", "now": NOON}
+        webhooks.register(team, name="ops", url="https://hooks.example.org/", events=["audit.anchor"], **told_by)
+        head = AuditEntry.objects.latest("seq")
+
+        anchors.anchor(now=NOON)
+
+        [message] = OutboxMessage.objects.filter(type="audit.anchor")
+        assert message.team == team
+        assert head.hash in bytes(message.body).decode()
 
     def test_the_sweep_orders_it_once(self, model, seen, monkeypatch):
         ordered = []
