@@ -42,6 +42,8 @@ class CloudEventParser(StrictParser):
 class ChangeEventList(APIView):
     """Changes upstream of the models."""
 
+    pagination_class = Cursor  # for the schema
+
     parser_classes = (StrictParser, CloudEventParser)
 
     @extend_schema(
