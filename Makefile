@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python
 
-.PHONY: run test test-simulations test-faults test-browser check fix bench demo clean
+.PHONY: run test test-simulations test-faults test-browser mlflow-matrix check fix bench demo clean
 
 run: $(VENV)/.run .env  ## install, migrate, load the demo, serve web + workers on SQLite
 	$(RUN) manage.py portal --demo
@@ -20,6 +20,18 @@ test-faults: $(VENV)/.dev  ## real processes, killed on purpose
 
 test-browser: $(VENV)/.dev  ## real Chromium
 	$(RUN) -m pytest -n 2 --dist loadfile -m browser tests/browser $(PYTEST_ARGS)
+
+# Clients of MLflow that the registry API is held against, each with an environment of its own: they pin what we use newer.
+MLFLOW_CLIENTS ?= mlflow==3.17.2 mlflow-skinny==3.17.2 mlflow-skinny==2.22.4
+
+mlflow-matrix:  ## the real clients of MLflow, full and skinny, against the registry API
+	@set -e; for client in $(MLFLOW_CLIENTS); do \
+		folder=.mlflow-matrix/$$client; \
+		[ -x $$folder/bin/python ] || $(PYTHON) -m venv $$folder; \
+		$$folder/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt pytest pytest-django pytest-xdist hypothesis; \
+		$$folder/bin/python -m pip install --quiet --disable-pip-version-check "$$client"; \
+		echo "== $$client"; $$folder/bin/python -m pytest -q -n 0 tests/registry/mlflow/test_client.py; \
+	done
 
 check: $(VENV)/.dev  ## everything that is not a test; `make -k check` shows all failures
 	@$(MAKE) -k --no-print-directory check-format check-lint check-types check-templates check-migrations check-docs check-security

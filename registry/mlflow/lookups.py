@@ -8,7 +8,7 @@ from django.db.models import BooleanField, CharField, Func, Lookup
 from registry.models.tag import INDEXED
 
 
-class Like(Lookup):  # type: ignore[type-arg]
+class Like(Lookup):
     """`%` and `_` are wildcards, case matters. SQLite's own LIKE knows no case, so there it is written as GLOB."""
 
     lookup_name = "mlflow_like"
