@@ -28,7 +28,8 @@ mlflow-matrix:  ## the real clients of MLflow, full and skinny, against the regi
 	@set -e; for client in $(MLFLOW_CLIENTS); do \
 		folder=.mlflow-matrix/$$client; \
 		[ -x $$folder/bin/python ] || $(PYTHON) -m venv $$folder; \
-		$$folder/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt pytest pytest-django pytest-xdist hypothesis "$$client"; \
+		$$folder/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt pytest pytest-django pytest-xdist hypothesis; \
+		$$folder/bin/python -m pip install --quiet --disable-pip-version-check "$$client"; \
 		echo "== $$client"; $$folder/bin/python -m pytest -q -n 0 tests/registry/mlflow/test_client.py; \
 	done
 
