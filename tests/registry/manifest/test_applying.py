@@ -1,6 +1,9 @@
 """Manifests become the inventory, once, whole, and only of the own team."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+from django.db import OperationalError, connection
 
 from mlops_portal.kit.errors import Refused
 from registry import inventory, manifest, permissions
@@ -16,7 +19,7 @@ from registry.models import (
     Source,
     Tag,
 )
-from tests.factories import NOON, make_endpoint, make_key, make_model, make_source
+from tests.factories import NOON, make_endpoint, make_key, make_model, make_source, make_team
 from tests.registry.manifest.examples import CREDIT, small
 
 
@@ -468,3 +471,29 @@ class TestFaults:
 
         with django_assert_max_num_queries(14):
             assert not plan(small(body))
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_of_several_who_apply_at_once_nobody_applies_half():
+    make_team("risk")
+    body = "sources:\n  - {slug: ledger, name: L, kind: log}\nmodels:\n" + "".join(
+        f"  - {{slug: m{i}, name: M{i}, features: [{{name: a, dtype: text, source: ledger}}]}}\n" for i in range(5)
+    )
+
+    def apply(_):
+        try:
+            return len(run(small(body)).changes)
+        except (NotApplicable, OperationalError):  # somebody else was faster; a second try finds it done
+            return -1
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        done = list(pool.map(apply, range(4)))
+
+    assert done.count(6) == 1
+    assert set(done) <= {6, 0, -1}
+    assert not run(small(body))
+    assert RegisteredModel.objects.count() == 5
+    assert AuditEntry.objects.filter(verb__in=["source.created", "model.registered"]).count() == 6
