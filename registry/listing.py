@@ -107,6 +107,11 @@ class ListedModel:
     strategies: str
 
 
+def narrowed(models: QuerySet[RegisteredModel]) -> QuerySet[RegisteredModel]:
+    """The models with the columns that a row of the list shows: long texts would be carried through the sorting."""
+    return models.select_related("team", "owner").only(*LISTED)
+
+
 def listed(models: Sequence[RegisteredModel]) -> list[ListedModel]:
     """The rows of models that are loaded: two counts and what serves, in one query for all of them."""
     ids = [model.pk for model in models]
@@ -128,7 +133,7 @@ def _listed(model: RegisteredModel, found: dict[str, int]) -> ListedModel:
 
 def exported(models: QuerySet[RegisteredModel], limit: int) -> Iterator[ListedModel]:
     """The rows of a file, fetched a thousand models at a time."""
-    rows = models.select_related("team", "owner")[:limit].iterator(chunk_size=EXPORT_CHUNK)
+    rows = narrowed(models)[:limit].iterator(chunk_size=EXPORT_CHUNK)
     chunk: list[RegisteredModel] = []
     for model in rows:
         chunk.append(model)
@@ -139,6 +144,19 @@ def exported(models: QuerySet[RegisteredModel], limit: int) -> Iterator[ListedMo
 
 
 EXPORT_CHUNK = 1000
+LISTED = (
+    "slug",
+    "name",
+    "team__slug",
+    "team__name",
+    "owner__username",
+    "lifecycle",
+    "risk",
+    "task",
+    "readiness_share",
+    "is_demo",
+    "updated_at",
+)
 _STRATEGIES = dict(Deployment.Strategy.choices) | {"never": "Never activated"}
 
 

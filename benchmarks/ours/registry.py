@@ -18,7 +18,7 @@ from django.db import connection, reset_queries  # noqa: E402
 from django.test import Client  # noqa: E402
 
 from registry import permissions  # noqa: E402
-from registry.models import Alias, ModelVersion, RegisteredModel, Scope, Tag, Team  # noqa: E402
+from registry.models import Alias, Membership, ModelVersion, RegisteredModel, Scope, Tag, Team, User  # noqa: E402
 
 MODELS, VERSIONS, TAGS, LARGE = 10_000, 100_000, 200_000, 5_000
 ROUNDS, WARM = 60, 3
@@ -46,7 +46,7 @@ def main() -> None:
         team, label="bench", scopes=scopes, role="maintainer", by="setup", now=datetime.now(UTC)
     )
     build(team)
-    calls = measured(Caller(key))
+    calls = measured(Caller(key)) | inventory_pages(team)
     figures = {name: figures_of(one) for name, one in calls.items() if wanted(name)}
     print(json.dumps({"models": MODELS, "versions": VERSIONS, "tags": Tag.objects.count(), "calls": figures}))
 
@@ -181,6 +181,27 @@ def measured(call: Caller) -> dict[str, Measured]:
         ),
     }
     return found
+
+
+def inventory_pages(team: Team) -> dict[str, Measured]:
+    """The model list as a maintainer of the one team that has them all sees it, with 50 rows and counted filters."""
+    person = User.objects.create_user("reader", "reader@example.org")
+    Membership.objects.create(team=team, user=person, role="maintainer", created_at=START)
+    client = Client(headers={"Host": "127.0.0.1"})
+    client.force_login(person)
+
+    def page(query: str) -> Callable[[int], Any]:
+        def act(i: int) -> Any:
+            client.cookies.pop("model-order", None)  # another order would be remembered, and led to
+            answer = client.get(f"/models/?{query}")
+            assert answer.status_code == 200, answer.content
+            return answer
+
+        return act
+
+    asked = {"": "inventory page", "q=047": "inventory page by text", "sort=-updated": "inventory page by last change"}
+    asked |= {"tag=domain:domain-7": "inventory page by tag", "risk=unrated&sort=-readiness": "inventory page by risk"}
+    return {name: Measured(page(query), 80, 9) for query, name in asked.items()}
 
 
 MODEL_FILTERS = {

@@ -9,6 +9,8 @@ from mlops_portal.kit.errors import Conflict, DomainError, Fault, Invalid
 Path = tuple[str | int, ...]
 NOT_YOURS = "not_your_manifest"
 SHOWN = 64
+KEPT = 1000  # faults that are told; the rest is counted
+STEP_SHOWN = 256  # characters of one key in a pointer
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,11 @@ class Notes:
     def __init__(self) -> None:
         self._faults: list[Fault] = []
         self._told: list[str] = []
+        self._total = 0
         self._is_conflict = True
 
     def __len__(self) -> int:
-        return len(self._faults)
+        return self._total
 
     def note(
         self,
@@ -60,12 +63,15 @@ class Notes:
         received: object = None,
     ) -> None:
         """Note one fault; the sentence names what is wrong and the remedy."""
+        self._total += 1
+        self._is_conflict &= is_conflict
+        if self._total > KEPT:
+            return
         shown = None if received is None else str(received)[:SHOWN]
         line = document.line(path)
         self._faults.append(Fault(code, detail, pointer(path), received=shown, line=line))
         where = f"{document.file}:{line}" if line else document.file
         self._told.append(f"{where}: {_dotted(path)}: {detail}" if path else f"{where}: {detail}")
-        self._is_conflict &= is_conflict
 
     def note_error(self, document: Document, error: DomainError, places: Mapping[str, Path], path: Path) -> None:
         """Note what a verb refused.
@@ -82,19 +88,21 @@ class Notes:
         """Raise NotApplicable if all that was noted are conflicts with the present state, Unfit for other faults."""
         if not self._faults:
             return
-        first, more = self._told[0], len(self._told) - 1
+        first, more = self._told[0], self._total - 1
         detail = f"{first} ({more} more)" if more else first
+        told: dict[str, Any] = {"faults": self._faults, "faults_total": self._total}
         if self._is_conflict:
-            error: Unfit | NotApplicable = NotApplicable(detail, code=self._faults[0].code, faults=self._faults)
+            error: Unfit | NotApplicable = NotApplicable(detail, code=self._faults[0].code, **told)
         else:
-            error = Unfit(detail, faults=self._faults)
-        error.told = tuple(self._told)
+            error = Unfit(detail, **told)
+        hidden = self._total - len(self._told)
+        error.told = (*self._told, f"and {hidden} more") if hidden else tuple(self._told)
         raise error
 
 
 def pointer(path: Path) -> str:
     """The path as a JSON pointer."""
-    return "".join("/" + str(step).replace("~", "~0").replace("/", "~1") for step in path) or "/"
+    return "".join("/" + str(step)[:STEP_SHOWN].replace("~", "~0").replace("/", "~1") for step in path) or "/"
 
 
 def _dotted(path: Path) -> str:

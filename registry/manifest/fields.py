@@ -16,6 +16,7 @@ from registry.rules import json_text
 KEEP = object()  # null does not empty such a field
 WRONG = object()  # what was written will not do, and is noted
 UNITS_S = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+GUESSES = 100  # faults up to which the nearest key is looked for
 _DURATION = re.compile(r"([0-9]{1,9})([smhd])\Z")
 _KINDS = {bool: "true or false", str: "a text", dict: "an object", list: "a list"}
 
@@ -99,12 +100,14 @@ def _read_field(reading: Reading, path: Path, value: Any, one: Field, said: dict
     else:
         assert one.read is not None  # noqa: S101 (a field reads or groups)
         cleaned = one.read(reading, path, value)
+    if one.required and cleaned == "":
+        reading.refuse(path, "It is empty; give it a text.", "missing_field")
     if cleaned is not WRONG:
         said[one.column or str(path[-1])] = cleaned
 
 
 def _refuse_unknown(reading: Reading, path: Path, key: str, table: Table) -> None:
-    near = difflib.get_close_matches(key, table, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(key[:64], table, n=1, cutoff=0.6) if len(reading.notes) < GUESSES else []
     remedy = f"did you mean {near[0]}?" if near else f"known are {', '.join(table)}."
     reading.refuse((*path, key), f"There is no key {key[:64]!r} here; {remedy}", "unknown_field")
 

@@ -93,6 +93,11 @@ class RegisteredModel(models.Model):
             models.Index(fields=["team", "name"], condition=Q(deleted_at=None), name="models_by_name"),
             models.Index(fields=["team", "updated_at", "name"], condition=Q(deleted_at=None), name="models_by_update"),
             models.Index(fields=["updated_at", "id"], condition=Q(deleted_at=None), name="live_models_by_update"),
+            models.Index(  # all that counting the filters of the list reads
+                fields=["team", "owner", "lifecycle", "risk", "task", "readiness_share"],
+                condition=Q(deleted_at=None),
+                name="live_models_by_facet",
+            ),
         ]
 
     def __str__(self) -> str:

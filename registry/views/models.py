@@ -59,7 +59,7 @@ def model_list(request: SignedInRequest) -> HttpResponse:
     question = listing.read_question(only_parameters(request, (*listing.PARAMETERS, *Cursor.parameters)))
     if usual := _usual_order(request):
         return redirect(f"{request.path}{address(request, sort=usual)}")
-    page = in_order(listing.answer(question, request.user).select_related("team", "owner"), request)
+    page = in_order(listing.narrowed(listing.answer(question, request.user)), request)
     own = facets.own_options(question, request.user)
     context = {
         "rows": listing.listed(page.rows),

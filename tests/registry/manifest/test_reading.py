@@ -250,3 +250,46 @@ def test_what_is_written_is_yaml_for_others_too():
     value = {"a": "no", "b": ["x", 1], "c": {"d": None}}
 
     assert yaml.safe_load(write_yaml(value | {"a": "nope"})) == value | {"a": "nope"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (small("models: []", team='""'), "m.yaml:3: team: It is empty; give it a text."),
+        (small("models:\n  - {slug: ' '}"), "m.yaml:5: models[0].slug: It is empty; give it a text."),
+        (
+            small("models:\n  - {slug: a, endpoints: [{slug: b, consumers: [{name: ''}]}]}"),
+            "m.yaml:5: models[0].endpoints[0].consumers[0].name: It is empty; give it a text.",
+        ),
+        (
+            small("models:\n  - {slug: a, features: [{name: ''}]}"),
+            "m.yaml:5: models[0].features[0].name: It is empty; give it a text.",
+        ),
+    ],
+)
+def test_what_names_an_object_is_not_empty(text, told):
+    assert shape(text) == [told]
+
+
+def test_a_flood_of_faults_is_counted_and_ends_soon():
+    started = time.perf_counter()
+    notes = Notes()
+    load(Document("body", {"portal": "inventory/v1", "team": "risk"} | {f"k{i}": 1 for i in range(100_000)}), notes)
+
+    with pytest.raises(Unfit) as raised:
+        notes.raise_any()
+
+    assert time.perf_counter() - started < 5
+    assert (len(raised.value.faults), raised.value.faults_total) == (1000, 100_000)
+    assert raised.value.told[-1] == "and 99000 more"
+
+
+def test_a_key_of_a_megabyte_is_cut():
+    notes = Notes()
+    load(Document("body", {"portal": "inventory/v1", "team": "risk", "x" * 1_000_000: 1}), notes)
+
+    with pytest.raises(Unfit) as raised:
+        notes.raise_any()
+
+    assert len(raised.value.detail) < 500
+    assert len(raised.value.faults[0].pointer) < 500
