@@ -276,7 +276,7 @@ def test_a_description_is_kept_as_it_came_and_may_be_emptied(call, m1):
 def test_what_is_done_stands_in_the_audit_trail(call, m1):
     entry = AuditEntry.objects.get(verb="model.registered")
 
-    assert (entry.actor, entry.actor_kind) == ("key:pipeline", "key")
+    assert (entry.actor, entry.actor_kind, entry.via) == ("key:pipeline", "key", "mlflow")
 
 
 # --- errors
