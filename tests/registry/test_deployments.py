@@ -578,7 +578,7 @@ class Histories(PropertyCase):
 def test_endpoints_from_before_get_their_pointer_and_a_salt(endpoint):
     ServingPointer.objects.all().delete()
     Endpoint.objects.update(routing_salt="")
-    migration = import_module("registry.migrations.0011_every_endpoint_has_a_pointer")
+    migration = import_module("registry.migrations.0008_every_endpoint_has_a_pointer")
 
     migration.place_pointers(apps, None)
     migration.place_pointers(apps, None)

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0051_indexes_of_searches")]
+    dependencies = [("registry", "0013_indexes_of_searches")]
     operations = [
         migrations.AddIndex(
             model_name="registeredmodel",

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0050_task_may_come_later")]
+    dependencies = [("registry", "0010_task_may_come_later")]
     operations = [
         migrations.AddIndex(
             model_name="registeredmodel",

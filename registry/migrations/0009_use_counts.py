@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0011_every_endpoint_has_a_pointer'),
+        ('registry', '0008_every_endpoint_has_a_pointer'),
     ]
 
     operations = [

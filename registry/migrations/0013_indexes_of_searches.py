@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0020_use_counts'),
-        ('registry', '0031_audit_of_models'),
+        ('registry', '0009_use_counts'),
+        ('registry', '0012_audit_of_models'),
     ]
 
     operations = [

@@ -17,7 +17,7 @@ def protect(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0030_inventory_lists")]
+    dependencies = [("registry", "0011_inventory_lists")]
     operations = [
         migrations.AddField(
             model_name="auditentry", name="model_id", field=models.UUIDField(editable=False, null=True)

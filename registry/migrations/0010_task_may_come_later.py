@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('registry', '0020_use_counts'),
+        ('registry', '0009_use_counts'),
     ]
 
     operations = [

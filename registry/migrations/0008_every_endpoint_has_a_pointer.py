@@ -17,5 +17,5 @@ def place_pointers(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("registry", "0010_revisions_never_change")]
+    dependencies = [("registry", "0007_revisions_never_change")]
     operations = [migrations.RunPython(place_pointers, migrations.RunPython.noop)]
