@@ -1,5 +1,6 @@
 """The registry at its promised size, and what one call of MLflow's API costs there, whole request included."""
 
+import gc
 import json
 import os
 import statistics
@@ -48,6 +49,9 @@ def main() -> None:
         team, label="bench", scopes=scopes, role="maintainer", by="setup", now=datetime.now(UTC)
     )
     build(team)
+    gc.collect()
+    gc.freeze()  # as the web process does, and of the rows that were built nothing is left to look through
+    gc.set_threshold(50_000, 20, 20)
     calls = measured(Caller(key)) | inventory_pages(team)
     figures = {name: figures_of(one) for name, one in calls.items() if wanted(name)}
     print(json.dumps({"models": MODELS, "versions": VERSIONS, "tags": Tag.objects.count(), "calls": figures}))

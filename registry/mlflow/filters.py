@@ -7,12 +7,20 @@ Time is linear in the text. Names come from a closed table, values are always pa
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, Lookup, OuterRef, Q, QuerySet
 from django.db.models.functions import Length
-from django.db.models.lookups import Exact, In
+from django.db.models.lookups import (
+    Exact,
+    GreaterThan,
+    GreaterThanOrEqual,
+    In,
+    LessThan,
+    LessThanOrEqual,
+)
 
 from mlops_portal.kit.errors import Invalid
 from registry.mlflow.lookups import Beginning, ILike, Like, Unindexed, like_pattern
@@ -21,7 +29,8 @@ from registry.models.tag import INDEXED
 
 CLAUSES_LIMIT, LENGTH_LIMIT = 64, 8000
 VALUES_LIMIT = 1000  # of one IN
-FEW = 1000  # owners of a tag that are looked up one by one
+FEW = 400  # rows that are looked up one by one
+PROBES = 2  # of one filter
 NUMBER_LIMIT = 2**31 - 1
 SHOWN = 64
 PROMPT = "mlflow.prompt.is_prompt"
@@ -33,6 +42,12 @@ _PATTERNS: dict[str, type[Like]] = {"LIKE": Like, "ILIKE": ILike}
 _SUFFIXES = {  # operator -> look-up, and whether it is the opposite
     **{"=": ("", False), "!=": ("", True), "IN": ("__in", False), "NOT IN": ("__in", True)},
     **{"<": ("__lt", False), "<=": ("__lte", False), ">": ("__gt", False), ">=": ("__gte", False)},
+}
+_RANGES: "dict[str, type[Lookup[Any]]]" = {
+    "<": LessThan,
+    "<=": LessThanOrEqual,
+    ">": GreaterThan,
+    ">=": GreaterThanOrEqual,
 }
 _TOKEN = re.compile(
     r"""\s*(?:(?P<text>'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`)|(?P<word>[A-Za-z_][\w.\-/]*)|(?P<number>[+-]?\d+(?![\w.]))"""
@@ -99,18 +114,36 @@ def condition(text: str, language: Language) -> Q:
     """The rows that fit the filter. Raises Invalid with the clause that cannot be read."""
     if len(text) > LENGTH_LIMIT:
         raise _invalid(f"Invalid filter: it has {len(text)} characters; {LENGTH_LIMIT} is the most.")
-    found, by_tag = Q(), dict[str, list[Clause]]()
+    found, by_tag, probes = Q(), dict[str, list[Clause]](), _Probes(PROBES if language.probes else 0)
     for clause in _read(text, language):
         if clause.is_tag:
             by_tag.setdefault(clause.name, []).append(clause)
         else:
-            found &= _own(language.attributes[clause.name].column, clause, language)
+            found &= _own(language.attributes[clause.name].column, clause, probes)
     for key, clauses in by_tag.items():
-        found &= _tagged(key, clauses, language)
+        found &= _tagged(key, clauses, language, probes)
     return found
 
 
-def _tagged(key: str, clauses: list[Clause], language: Language) -> Q:
+class _Probes:
+    """Questions asked before the search itself: which rows fit one clause, if they are few.
+
+    Few are looked up one by one; of many, a page in order soon finds enough. A filter asks only some of them.
+    """
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def few(self, rows: Callable[[], QuerySet[Any, Any]]) -> Q | None:
+        """The rows by their keys; None if they are many, or enough has been asked."""
+        if not self._left:
+            return None
+        self._left -= 1
+        found = list(rows().order_by()[: FEW + 1])
+        return Q(pk__in=found) if len(found) <= FEW else None
+
+
+def _tagged(key: str, clauses: list[Clause], language: Language, probes: _Probes) -> Q:
     """All clauses about one tag: they have to hold for its one value."""
     if key == PROMPT:  # there are no prompts: whatever the client appends is compared with false
         return Q() if all(_holds("false", clause) for clause in clauses) else Q(pk__in=[])
@@ -125,20 +158,25 @@ def _tagged(key: str, clauses: list[Clause], language: Language) -> Q:
         owners = owners.filter(_compared("value", clause))
     owners = owners.filter(language.tag_rows)  # last: SQLite asks in this order, and the others need the index alone
     if language.probes:
-        few = list(owners.order_by().values_list(language.tag_owner, flat=True)[: FEW + 1])
-        if len(few) <= FEW:  # rare: from the tags to their owners; else a page in order soon finds enough of them
-            return Q(pk__in=few)
+        few = probes.few(lambda: owners.values_list(language.tag_owner, flat=True))
+        if few is not None:
+            return few
     elif any(clause.operator == "=" for clause in clauses):
         return Q(pk__in=owners.values(language.tag_owner))
     return Q(Exists(owners.filter(**{language.tag_owner: OuterRef("pk")})))
 
 
-def _own(column: str, clause: Clause, language: Language) -> Q:
+def _own(column: str, clause: Clause, probes: _Probes) -> Q:
     """A clause about a column of the thing itself."""
     found = _compared(column, clause)
-    if language.probes and clause.operator in _PATTERNS and not column.startswith("model__"):
-        few = list(ModelVersion.objects.live().filter(found).order_by().values_list("pk", flat=True)[: FEW + 1])
-        return Q(pk__in=few) if len(few) <= FEW else found
+    if column.startswith("model__"):
+        return found
+    if clause.operator in _PATTERNS:  # every row is looked at: without an index, which would lead from row to row
+        living = ModelVersion.objects.alias(gone_at=Unindexed(F("deleted_at"))).filter(gone_at=None)
+        return probes.few(lambda: living.filter(found).values_list("pk", flat=True)) or found
+    if clause.operator in _RANGES:  # the index finds few numbers fast; many are met soon in the order of the page
+        few = probes.few(lambda: ModelVersion.objects.live().filter(found).values_list("pk", flat=True))
+        return few or Q(_RANGES[clause.operator](Unindexed(F(column)), clause.value))
     return found
 
 
@@ -146,10 +184,13 @@ def _compared(column: str, clause: Clause) -> Q:
     """One comparison with a column."""
     if clause.operator in _PATTERNS:
         return _like(column, _PATTERNS[clause.operator], str(clause.value))
+    if clause.operator == "=" and column in {"value", "source"}:
+        # Of these the index holds the beginnings. Were the whole compared bare, SQLite would put the constant into the
+        # beginning as well, and then know no index for it.
+        begins = Q(Exact(Beginning(F(column)), str(clause.value)[:INDEXED]))
+        return begins & Q(Exact(Unindexed(F(column)), clause.value))
     suffix, is_negated = _SUFFIXES[clause.operator]
     found = Q(**{column + suffix: clause.value})
-    if clause.operator == "=" and column in {"value", "source"}:  # of these the index holds the beginnings
-        found &= Q(Exact(Beginning(F(column)), str(clause.value)[:INDEXED]))
     return ~found if is_negated else found
 
 

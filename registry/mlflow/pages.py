@@ -16,6 +16,7 @@ from registry.mlflow.shapes import milliseconds
 SALT = "registry.mlflow.page"
 SHOWN = 64
 KEYS_LIMIT = 8
+_NAMES = frozenset({"name", "model__name"})
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -97,7 +98,11 @@ class Page:
     def of(self, rows: "QuerySet[Any]") -> "QuerySet[Any]":
         """The rows in order from the beginning of the page."""
         ordered = rows.order_by(*(key.term for key in self.order))
-        return ordered if self.after is None else ordered.filter(_beyond(self.order, self.after))
+        if self.after is not None:
+            return ordered.filter(_beyond(self.order, self.after))
+        # Every name comes after the empty one; that there is a bound lets SQLite read the index of names in order.
+        first = self.order[0].column
+        return ordered.filter(**{f"{first}__gte": ""}) if first in _NAMES else ordered
 
     def token(self, last: Any) -> str:
         """The token of the page after the one that ends with this row."""

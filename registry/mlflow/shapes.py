@@ -10,12 +10,13 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import CharField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Cast
 
 from registry.models import Alias, ModelVersion, RegisteredModel, Tag
 
 Document = dict[str, Any]
-Texts = dict[UUID, list[tuple[str, str]]]  # by owner: (key, value) of its tags
+Texts = dict[str, list[tuple[str, str]]]  # by owner, as 32 hex digits: (key, value) of its tags
 Stage, Status = ModelVersion.Stage, ModelVersion.Status
 _STATUSES = {Status.PENDING.value: "PENDING_REGISTRATION", Status.FAILED.value: "FAILED_REGISTRATION"}
 _READY = "READY"
@@ -27,7 +28,6 @@ class VersionRow(NamedTuple):
     """What an answer says of a version, without what hangs on it."""
 
     pk: UUID
-    model_id: UUID
     model__name: str
     number: int
     created_at: datetime
@@ -91,7 +91,7 @@ def versions(rows: Sequence[ModelVersion | VersionRow]) -> list[Document]:
     plain = [VersionRow.of(row) if isinstance(row, ModelVersion) else row for row in rows]
     pks = [row.pk for row in plain]
     tags, aliases = _tags((), pks), _aliases_by_version(pks)
-    return [_version(row, tags.get(row.pk, ()), aliases.get(row.pk, ())) for row in plain]
+    return [_version(row, tags.get(row.pk.hex, ()), aliases.get(row.pk, ())) for row in plain]
 
 
 def model(of: RegisteredModel) -> Document:
@@ -102,12 +102,11 @@ def model(of: RegisteredModel) -> Document:
 def models(rows: Sequence[ModelRow]) -> list[Document]:
     """Models with tags, aliases and latest versions (these without their aliases): three queries for all of them."""
     pks, newest = [row.pk for row in rows], [pk for row in rows for pk in row.newest]
-    latest = defaultdict(list)
-    for one in version_rows(ModelVersion.objects.filter(pk__in=newest)) if newest else ():
-        latest[one.model_id].append(one)
+    found = version_rows(ModelVersion.objects.filter(pk__in=newest)) if newest else []
+    latest = {one.pk: one for one in found}
     tags = _tags(pks, newest)
     aliases = _aliases_by_model(pks)
-    return [_model(row, tags, aliases[row.pk], latest[row.pk]) for row in rows]
+    return [_model(row, tags, aliases[row.pk], [latest[pk] for pk in row.newest if pk in latest]) for row in rows]
 
 
 def _newest(stage: str) -> Subquery:
@@ -125,8 +124,8 @@ def _model(row: ModelRow, tags: Texts, aliases: Iterable[tuple[str, int]], lates
     ordered = sorted(latest, key=lambda one: _STAGES[one.stage])
     lists = {
         "description": row.description,
-        "latest_versions": [_version(one, tags.get(one.pk, ()), ()) for one in ordered],
-        "tags": [{"key": key, "value": value} for key, value in tags.get(row.pk, ())],
+        "latest_versions": [_version(one, tags.get(one.pk.hex, ()), ()) for one in ordered],
+        "tags": [{"key": key, "value": value} for key, value in tags.get(row.pk.hex, ())],
         "aliases": [{"alias": name, "version": str(number)} for name, number in aliases],
     }
     return document | {name: value for name, value in lists.items() if value}
@@ -165,16 +164,24 @@ def _user(label: str) -> str:
 
 
 def _tags(models: Collection[UUID], versions: Collection[UUID]) -> Texts:
-    """The tags of these models and of these versions, in one query of two parts, each with an index of its own."""
+    """The tags of these models and of these versions, in one query of two parts, each with an index of its own.
+
+    Owners come as texts: to make an object of each would take longer than to find the tags.
+    """
     found: Texts = defaultdict(list)
     rows = Tag.objects.order_by()
-    both = rows.filter(version__in=versions).values_list("version_id", "key", "value")
+    both = rows.filter(version__in=versions).values_list(_text("version_id"), "key", "value")
     if models:
-        of_models = rows.filter(version=None, model__in=models).values_list("model_id", "key", "value")
+        of_models = rows.filter(version=None, model__in=models).values_list(_text("model_id"), "key", "value")
         both = both.union(of_models, all=True)
     for owner, key, value in sorted(both, key=_KEY) if models or versions else ():
-        found[owner].append((key, value))
+        found[owner.replace("-", "")].append((key, value))
     return found
+
+
+def _text(column: str) -> Cast:
+    """A key as the database writes it."""
+    return Cast(column, CharField())
 
 
 def _aliases_by_version(pks: Collection[UUID]) -> dict[UUID, list[str]]:

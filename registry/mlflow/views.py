@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse, JsonResponse
+import msgspec
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from mlops_portal.kit import clock
@@ -41,7 +42,8 @@ def route(**actions: Action) -> View:
             call_by = protocol.caller(request, now := clock.now())
             permissions.require_somewhere(call_by, getattr(action, "needs", Permission.INVENTORY_EDIT))
             given = protocol.given(request)
-            return JsonResponse(action(Call(call_by, now, given)))
+            document = action(Call(call_by, now, given))
+            return HttpResponse(msgspec.json.encode(document), content_type="application/json")
         except Exception as raised:
             return errors.answer(raised, request, name=given.wanted_name())
 
