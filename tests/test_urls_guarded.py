@@ -17,7 +17,8 @@ from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
 from registry import deployments, inventory, outbox, upstream, webhooks
 from registry.deployments import ApprovalRequired, Authority
-from registry.models import ApiKey, Scope, Source, Team
+from registry.models import ApiKey, Role, Scope, Source, Team
+from registry.permissions.table import SCOPE_PERMISSIONS
 from registry.upstream import Change
 from tests.factories import (
     NOON,
@@ -29,8 +30,10 @@ from tests.factories import (
     make_model,
     make_monitor,
     make_run,
+    make_user,
     make_version,
 )
+from tests.registry.permissions_table import CELLS
 
 PUBLIC = {"sign-in", "sign-out", "claim", "healthz", "readyz", "api-schema", "api-docs", "problem-detail"}
 DEVELOPMENT = {"components", "component-fragment", "home_components"}  # not routed in production
@@ -38,6 +41,45 @@ OWN = {"password-change", "look-change"}  # a viewer's own account
 NOWHERE = {"mlflow:nowhere-detail", "workspace-nowhere"}  # 404 to everybody: what MLflow has and the portal has not
 READS = {"mlflow:version-latest"}  # a POST that only reads
 UNSAFE = ("post", "put", "patch", "delete")
+# What each change needs, by the names of routes (with a method where the methods of one differ). A route that takes an
+# unsafe method and stands neither here nor in the sets above fails the test.
+NEEDS = """
+inventory.edit       registry-api: model-list model-detail.patch feature-list version-list version-feature-list
+inventory.edit       registry-api: alias-detail model-tag version-tag source-list source-detail.patch consumer-list
+inventory.edit       registry-api: consumer-detail.patch manifest-plan manifest-apply endpoint-list
+inventory.edit       registry-api: endpoint-detail.patch
+inventory.remove     registry-api: model-detail.delete version-detail source-detail.delete consumer-detail.delete
+inventory.remove     registry-api: endpoint-detail.delete
+deployment.activate  registry-api: revision-list
+key.manage           registry-api: key-list key-rotate key-revoke
+webhook.manage       registry-api: webhook-list webhook-detail webhook-test webhook-rotate message-replay
+change_event.report  registry-api: change-event-list
+inventory.edit       mlflow: model-create model-update model-tag model-untag alias-detail version-create version-update
+inventory.edit       mlflow: version-transition version-tag version-untag
+inventory.remove     mlflow: model-rename model-delete version-delete
+webhook.manage       mlflow: webhook-search webhook-read webhook-test
+traffic.erase        monitoring-api: erasure-list
+monitor.edit         monitoring-api: set-aside-replay reference-list reference-detail reference-make-primary
+alert.handle         monitoring-api: alert-acknowledge
+inventory.edit       registry: model-create model-edit feature-list feature-create feature-edit feature-remove
+inventory.edit       registry: model-tags model-tag-remove alias-list alias-drop version-tags version-tag-remove
+inventory.edit       registry: version-create version-detail endpoint-create endpoint-edit source-create source-edit
+inventory.edit       registry: consumer-create consumer-edit manifest-apply
+inventory.remove     registry: model-delete version-delete version-block version-unblock endpoint-retire source-retire
+inventory.remove     registry: consumer-retire
+deployment.activate  registry: endpoint-activate endpoint-roll-back endpoint-switch-off
+team.manage          registry: team-create
+member.manage        registry: team-edit member-add member-change member-remove
+key.manage           registry: key-issue key-rotate key-revoke
+webhook.manage       registry: webhook-create webhook-edit webhook-test webhook-rotate webhook-enable webhook-disable
+webhook.manage       registry: webhook-delete message-replay
+change_event.report  registry: change-report
+alert.handle         monitoring: alert-acknowledge alert-unacknowledge
+monitor.edit         monitoring: run-again set-aside-replay reference-upload reference-make-primary
+monitor.edit         - job-retry job-cancel
+"""
+NO_KEY = {"key.manage", "member.manage", "team.manage", "alert.handle"}  # what no key may do
+INGEST = {"monitoring-api:prediction-take", "monitoring-api:outcome-take"}  # a scope, not a right of people
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,5 +264,91 @@ def test_a_viewer_changes_nothing(routes, victor, team):
             status = _send(key if route.is_api else client, method, route)
             if status not in (403, 404, 405):
                 found.append((method, route.name, status))
+
+    assert found == []
+
+
+def _needs() -> dict[str, str]:
+    """The right that each route, or one method of it, takes."""
+    found = {}
+    for line in NEEDS.strip().splitlines():
+        permission, namespace, *names = line.split()
+        found |= {f"{namespace.strip('-')}{name}": permission for name in names}
+    return found
+
+
+def _unsafe(routes: list[Route]) -> Iterator[tuple[Route, str, str]]:
+    """Every change that can be asked for, with the right it takes."""
+    needs = _needs()
+    for route in routes:
+        if route.name in PUBLIC | OWN | NOWHERE | READS | INGEST:
+            continue
+        for method in UNSAFE:
+            yield route, method, needs.get(f"{route.name}.{method}") or needs.get(route.name, "")
+
+
+PERSONAS = {
+    "viewer": {"role": Role.VIEWER},
+    "contributor": {"role": Role.CONTRIBUTOR},
+    "maintainer": {"role": Role.MAINTAINER},
+    "reviewer": {"role": Role.VIEWER, "is_reviewer": True},
+    "approver": {"role": Role.VIEWER, "is_approver": True},
+    "auditor": {"is_auditor": True},
+    "admin": {"is_admin": True},
+}
+
+
+@pytest.mark.parametrize("persona", PERSONAS)
+def test_everybody_changes_exactly_what_the_table_of_rights_grants(persona, routes, team):
+    person = make_user(f"the-{persona}", **{"team": team, **PERSONAS[persona]})
+    granted = {permission for permission, role, is_granted in CELLS if is_granted and role in {persona, "viewer"}}
+    if persona in {"auditor", "admin"}:
+        granted = {permission for permission, role, is_granted in CELLS if is_granted and role == persona}
+    client, found = Client(), []
+    client.force_login(person)
+    key = api(make_key(team=team, user=person, scopes=list(Scope.values)))
+    for route, method, permission in _unsafe(routes):
+        may = permission in granted and not (route.is_api and permission in NO_KEY)
+        status = _send(key if route.is_api else client, method, route)
+        if status == 405:
+            continue
+        if not permission:
+            found.append((method, route.name, "has no entry"))
+        elif may == (status in {401, 403}) or (not may and status not in {403, 404}):
+            found.append((method, route.name, permission, status))
+
+    assert found == []
+
+
+def test_a_key_that_has_expired_opens_nothing(routes, team):
+    expired = make_key(team=team, scopes=list(Scope.values))
+    ApiKey.objects.filter(key_id=expired.split("_")[1]).update(expires_at=NOON)
+    key, found = api(expired), []
+    for route in routes:
+        if not route.is_api or route.name in PUBLIC | NOWHERE:
+            continue
+        for method in ("get", *UNSAFE):
+            status = _send(key, method, route)
+            if status not in {401, 405}:
+                found.append((method, route.name, status))
+
+    assert found == []
+
+
+@pytest.mark.parametrize("scope", Scope.values)
+def test_a_key_changes_nothing_beyond_its_scope(scope, routes, team):
+    key, found = api(make_key(team=team, scopes=[scope])), []
+    within = {str(permission) for permission in SCOPE_PERMISSIONS[Scope(scope)]}
+    for route, method, permission in _unsafe(routes):
+        if route.is_api and permission not in within:
+            status = _send(key, method, route)
+            if status not in {403, 404, 405}:
+                found.append((method, route.name, permission, status))
+    if scope != Scope.INGEST:
+        found += [
+            (route.name, scope)
+            for route in routes
+            if route.name in INGEST and _send(key, "post", route) not in {403, 404}
+        ]
 
     assert found == []

@@ -23,10 +23,18 @@ VERSIONS_AT_ONCE, VERSIONS_LIMIT = 10_000, 200_000  # more may be asked for, and
 NOWHERE = "This portal is a model registry; set the tracking URI to a tracking server."
 
 
-def reads(action: Action) -> Action:
-    """Mark an action that changes nothing, whatever method it comes by."""
-    action.needs = Permission.INVENTORY_VIEW  # type: ignore[attr-defined]
-    return action
+def takes(permission: Permission) -> Callable[[Action], Action]:
+    """Mark an action with the right it takes where that is not `inventory.edit`; the verb asks again for the object."""
+
+    def mark(action: Action) -> Action:
+        action.needs = permission  # type: ignore[attr-defined]
+        return action
+
+    return mark
+
+
+reads = takes(Permission.INVENTORY_VIEW)  # whatever method it comes by
+removes = takes(Permission.INVENTORY_REMOVE)
 
 
 def route(**actions: Action) -> View:
@@ -98,6 +106,7 @@ def model_search(call: Call) -> Document:
     return _page("registered_models", shown, page.token(keys[size - 1]) if len(keys) > size else "")
 
 
+@removes
 def model_rename(call: Call) -> Document:
     model, name = finding.model(call), call.given.model_name("new_name")
     return {"registered_model": shapes.model(inventory.rename_model(model, name, by=call.by, now=call.now))}
@@ -108,6 +117,7 @@ def model_update(call: Call) -> Document:
     return {"registered_model": shapes.model(inventory.edit_model(model, patch, base=None, by=call.by, now=call.now))}
 
 
+@removes
 def model_delete(call: Call) -> Document:
     inventory.delete_model(finding.model(call), by=call.by, now=call.now)
     return {}
@@ -192,6 +202,7 @@ def version_update(call: Call) -> Document:
     }
 
 
+@removes
 def version_delete(call: Call) -> Document:
     inventory.delete_version(finding.version(call), by=call.by, now=call.now)
     return {}
