@@ -9,9 +9,10 @@ from mlops_portal.jobs import worker
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit import clock
 from monitoring.models import Alert, Run
-from registry import deployments, inventory
+from registry import deployments, inventory, outbox, upstream, webhooks
 from registry.deployments import ApprovalRequired, Authority
 from registry.models import Endpoint, Feature, Role, User
+from registry.upstream import Change
 from tests.factories import PASSWORD, make_member, make_model, make_team, make_user, make_version
 
 DAYS = 16  # the incidents of the demo begin 15 days before today
@@ -47,7 +48,7 @@ def build() -> Company:
     run = Run.objects.filter(model__slug="arrival-time", monitor__slug="inputs-training", is_latest=True)
     newest, alert = run.order_by("window_end").last(), Alert.objects.open().latest("opened_at")
     assert newest
-    pages = _pages(newest, alert) | _inventory_pages(newest) | _intent(newest, owner)
+    pages = _pages(newest, alert) | _inventory_pages(newest) | _outward_pages(newest) | _intent(newest, owner)
     return Company(owner, viewer, outsider, newest, alert, pages)
 
 
@@ -79,6 +80,37 @@ def _inventory_pages(run: Run) -> dict[str, str]:
         "registry:consumer-edit": f"/consumers/{consumer.pk}/",
         "registry:consumer-create": f"/endpoints/{endpoint.slug}/consumers/new/",
         "registry:audit-list": "/audit/",
+    }
+
+
+def _outward_pages(run: Run) -> dict[str, str]:
+    """What changed around the model, and who is told of it."""
+    team, now = run.model.team, clock.now()
+    change = Change(kind="schema", title="Column renamed", started_at=now, model=run.model)
+    event, _ = upstream.report_change(team, change, by="setup", now=now)
+    webhook, _ = webhooks.register(
+        team,
+        name="ops",
+        url="https://hooks.example.org/",
+        events=["version.*"],
+        resolver=lambda *_: ["93.184.216.34"],
+        by="setup",
+        now=now,
+    )
+    [message] = outbox.publish("version.registered", "v1", {}, team=team, now=now)
+    return {
+        "registry:change-list": "/changes/",
+        "registry:change-list, nothing": "/changes/?kind=incident",
+        "registry:change-report": "/changes/report/",
+        "registry:change-detail": f"/changes/{event.pk}/",
+        "registry:webhook-list": f"/teams/{team.slug}/webhooks/",
+        "registry:webhook-create": f"/teams/{team.slug}/webhooks/new/",
+        "registry:webhook-detail": f"/webhooks/{webhook.pk}/",
+        "registry:webhook-edit": f"/webhooks/{webhook.pk}/edit/",
+        "registry:webhook-delete": f"/webhooks/{webhook.pk}/delete/",
+        "registry:message-list": f"/teams/{team.slug}/messages/",
+        "registry:message-detail": f"/messages/{message.pk}/",
+        "registry:manifest-apply": "/inventory/",
     }
 
 

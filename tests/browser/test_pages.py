@@ -54,7 +54,9 @@ UNSEEN = {  # routes that are no page of a signed-in person
         "monitoring:run-csv",
         "registry:team-create",
         "registry:team-edit",
+        "registry:team-export",
     ),
+    *("registry:model-changes", "registry:source-changes"),  # parts of pages that are looked at
 }
 
 
@@ -131,8 +133,8 @@ def _pages_of(resolver: object, namespace: str = "") -> set[str]:
     for one in resolver.url_patterns:  # type: ignore[attr-defined]
         if hasattr(one, "url_patterns"):
             inner = f"{one.namespace}:" if one.namespace else namespace
-            names |= set() if inner.endswith("api:") else _pages_of(one, inner)
-        elif one.name and not _only_changes(one.callback):
+            names |= set() if inner.endswith(("api:", "mlflow:")) else _pages_of(one, inner)
+        elif one.name and one.name != "workspace-nowhere" and not _only_changes(one.callback):
             names.add(f"{namespace}{one.name}")
     return names
 
