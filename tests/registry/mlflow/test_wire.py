@@ -3,12 +3,13 @@
 
 import base64
 import json
+import socket
 from datetime import timedelta
 from itertools import count
 
 import pytest
 
-from mlops_portal.kit import clock
+from mlops_portal.kit import clock, outbound
 from registry import inventory
 from registry.models import Alias, AuditEntry, ModelVersion, RegisteredModel, Tag
 from tests.factories import NOON, make_key, make_model, make_user
@@ -596,3 +597,18 @@ def test_pages_take_a_constant_number_of_queries(call, m1, django_assert_max_num
         call.get("model-versions/get-download-uri", name="m1", version="1")
     with django_assert_max_num_queries(5):
         call.get("registered-models/alias", name="n1", alias="a")
+
+
+@pytest.mark.parametrize("source", ["http://169.254.169.254/latest/meta-data/", "file:///etc/passwd", "/etc/passwd"])
+def test_a_source_is_a_text_that_nobody_fetches(call, m1, source, monkeypatch):
+    def called(*arguments: object, **named: object) -> None:
+        raise AssertionError("a source was fetched")
+
+    monkeypatch.setattr(outbound, "request", called)
+    monkeypatch.setattr(socket, "create_connection", called)
+
+    created = call.post("model-versions/create", name="m1", source=source)[1]["model_version"]
+
+    assert created["source"] == source
+    uri = call.get("model-versions/get-download-uri", name="m1", version=created["version"])[1]["artifact_uri"]
+    assert uri == source
