@@ -41,6 +41,8 @@ class InventoryView(APIView):
         """Check credentials, the right to read, and the names of the query parameters."""
         super().initial(request, *args, **kwargs)
         require_view(caller(request), Permission.INVENTORY_VIEW)
+        if not hasattr(self, (request.method or "").lower()):
+            return  # 405, whatever the parameters
         is_read = request.method in {"GET", "HEAD"}
         only_parameters(request._request, self.parameters if is_read else self.written_parameters)
 

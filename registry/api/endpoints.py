@@ -82,7 +82,7 @@ class EndpointDetail(InventoryView):
     def get(self, request: Request, slug: str) -> Response:
         """The endpoint and what it served at the moment; the ETag is what a change sends back."""
         endpoint, text = _endpoint(request, slug), request.query_params.get("as_of")
-        at = history.moment("as_of", text) if text else None
+        at = None if text is None else history.moment("as_of", text)
         deployment = deployments.served_at(endpoint, at) if at else deployments.current(endpoint)
         shown = EndpointDetailDocument(endpoint).data | {
             "serving": RevisionDocument(deployment).data if deployment else None

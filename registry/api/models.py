@@ -73,7 +73,7 @@ class ModelDetail(InventoryView):
     def get(self, request: Request, slug: str) -> Response:
         """The model with tags, aliases and what its endpoints serve; the ETag is what a change sends back."""
         text = request.query_params.get("as_of")
-        at = history.moment("as_of", text) if text else None
+        at = None if text is None else history.moment("as_of", text)
         model = get_object_or_404(models_of(request), slug=slug)
         return tagged(Response(documents.ModelDocument(model).data | _state(model, at)), model.lock_version)
 
