@@ -9,7 +9,7 @@ from django.test import Client
 
 from monitoring.models import Measurement, Monitor, MonitorRevision, Run
 from monitoring.stats.results import Verdict
-from registry import deployments, inventory, permissions
+from registry import deployments, inventory, permissions, webhooks
 from registry.deployments import Authority, Plan
 from registry.inventory import FeatureDraft
 from registry.models import (
@@ -25,6 +25,7 @@ from registry.models import (
     Source,
     Team,
     User,
+    Webhook,
 )
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -179,6 +180,20 @@ def make_deployment(
         authority=Authority.of_person("setup"),
         now=at,
     )
+
+
+def make_webhook(team: Team) -> Webhook:
+    """A receiver of what happens to versions, at a public address that nobody looks up."""
+    webhook, _ = webhooks.register(
+        team,
+        name="ops",
+        url="https://hooks.example.org/",
+        events=["version.*"],
+        resolver=lambda *_: ["93.184.216.34"],
+        by="setup",
+        now=NOON,
+    )
+    return webhook
 
 
 def make_key(

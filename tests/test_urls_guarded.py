@@ -15,7 +15,7 @@ from mlops_portal.jobs import queue
 from mlops_portal.jobs.models import Job
 from monitoring import alerts
 from monitoring.models import Alert, IngestBatch, Reference
-from registry import deployments, inventory, outbox, upstream, webhooks
+from registry import deployments, inventory, outbox, upstream
 from registry.deployments import ApprovalRequired, Authority
 from registry.models import ApiKey, Role, Scope, Source, Team
 from registry.permissions.table import SCOPE_PERMISSIONS
@@ -32,6 +32,7 @@ from tests.factories import (
     make_run,
     make_user,
     make_version,
+    make_webhook,
 )
 from tests.registry.permissions_table import CELLS
 
@@ -132,15 +133,7 @@ def known(team: Team, alice) -> dict[str, Any]:
         rejected=0,
         received_at=NOON,
     )
-    webhook, _ = webhooks.register(
-        team,
-        name="ops",
-        url="https://hooks.example.org/",
-        events=["version.*"],
-        resolver=lambda *_: ["93.184.216.34"],
-        by="setup",
-        now=NOON,
-    )
+    webhook = make_webhook(team)
     [message] = outbox.publish("version.registered", "v1", {}, team=team, now=NOON)
     source = Source.objects.create(
         slug="bureau", team=team, name="Bureau", kind="api", created_at=NOON, created_by="setup", updated_at=NOON

@@ -14,7 +14,7 @@ from registry import permissions, webhooks
 from registry.mlflow import pages
 from registry.mlflow.protocol import Call, Given
 from registry.mlflow.shapes import milliseconds
-from registry.mlflow.views import Document, route
+from registry.mlflow.views import Document, route, takes
 from registry.models import Team, Webhook
 from registry.permissions import Permission
 
@@ -28,10 +28,7 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?\Z", re.IGNORECASE)
 OneAction = Callable[..., Document]  # takes the call, and the id as webhook_id
 
 
-def manages(action: Any) -> Any:
-    """Mark an action that takes the right to manage webhooks, reading included."""
-    action.needs = Permission.WEBHOOK_MANAGE
-    return action
+manages = takes(Permission.WEBHOOK_MANAGE)  # reading included
 
 
 def one(**actions: OneAction) -> Callable[[HttpRequest, str], HttpResponse]:

@@ -9,11 +9,11 @@ from mlops_portal.jobs import worker
 from mlops_portal.jobs.models import Job
 from mlops_portal.kit import clock
 from monitoring.models import Alert, Run
-from registry import deployments, inventory, outbox, upstream, webhooks
+from registry import deployments, inventory, outbox, upstream
 from registry.deployments import ApprovalRequired, Authority
 from registry.models import Endpoint, Feature, Role, User
 from registry.upstream import Change
-from tests.factories import PASSWORD, make_member, make_model, make_team, make_user, make_version
+from tests.factories import PASSWORD, make_member, make_model, make_team, make_user, make_version, make_webhook
 
 DAYS = 16  # the incidents of the demo begin 15 days before today
 MEASURED = ("arrival-time", "credit-limit")
@@ -88,15 +88,7 @@ def _outward_pages(run: Run) -> dict[str, str]:
     team, now = run.model.team, clock.now()
     change = Change(kind="schema", title="Column renamed", started_at=now, model=run.model)
     event, _ = upstream.report_change(team, change, by="setup", now=now)
-    webhook, _ = webhooks.register(
-        team,
-        name="ops",
-        url="https://hooks.example.org/",
-        events=["version.*"],
-        resolver=lambda *_: ["93.184.216.34"],
-        by="setup",
-        now=now,
-    )
+    webhook = make_webhook(team)
     [message] = outbox.publish("version.registered", "v1", {}, team=team, now=now)
     return {
         "registry:change-list": "/changes/",

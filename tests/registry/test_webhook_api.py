@@ -5,11 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from mlops_portal.kit.addresses import parse_openings
 from registry import outbox
 from registry.models import OutboxMessage, Webhook
 from tests.factories import NOON, api, make_key
-from tests.receivers import canary
 
 HOOKS, MESSAGES = "/api/v1/webhooks", "/api/v1/messages"
 
@@ -26,14 +24,6 @@ def patch(client, url, body, tag='"1"'):
 @pytest.fixture
 def manager(team):
     return api(make_key(team=team, scopes=["registry"]))
-
-
-@pytest.fixture
-def receiver(settings):
-    with canary() as told:
-        settings.PORTAL_OUTBOUND_HTTP = True
-        settings.PORTAL_OUTBOUND_ALLOW = parse_openings(f"127.0.0.0/8:{told.port}")
-        yield told
 
 
 def made(manager, receiver, **fields):

@@ -5,25 +5,15 @@ import re
 import pytest
 from django.urls import reverse
 
-from mlops_portal.kit.addresses import parse_openings
 from registry import outbox, webhooks
 from registry.models import OutboxMessage, Webhook
 from tests.factories import NOON
-from tests.receivers import canary
 
 
 @pytest.fixture
 def as_alice(client, alice):
     client.force_login(alice)
     return client
-
-
-@pytest.fixture
-def receiver(settings):
-    with canary() as told:
-        settings.PORTAL_OUTBOUND_HTTP = True
-        settings.PORTAL_OUTBOUND_ALLOW = parse_openings(f"127.0.0.0/8:{told.port}")
-        yield told
 
 
 def html(response):

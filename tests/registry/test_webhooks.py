@@ -11,7 +11,6 @@ from django.conf import settings as portal
 from standardwebhooks.webhooks import Webhook as Oracle
 
 from mlops_portal.kit import clock, keyring
-from mlops_portal.kit.addresses import parse_openings
 from mlops_portal.kit.errors import Conflict, Invalid, Refused, Stale, TooMany
 from registry import outbox, webhooks
 from registry.models import AuditEntry, OutboxMessage, Webhook
@@ -29,14 +28,6 @@ def public(host, port):
 def register(team, by="setup", **fields):
     given = {"name": "ops", "url": HOOK, "events": ["version.*"], "resolver": public} | fields
     return webhooks.register(team, **given, by=by, now=NOON)
-
-
-@pytest.fixture
-def receiver(settings):
-    with canary() as told:
-        settings.PORTAL_OUTBOUND_HTTP = True
-        settings.PORTAL_OUTBOUND_ALLOW = parse_openings(f"127.0.0.0/8:{told.port}")
-        yield told
 
 
 @pytest.fixture

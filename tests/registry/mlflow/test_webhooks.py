@@ -8,18 +8,9 @@ from mlops_portal.kit.addresses import parse_openings
 from registry import inventory, outbox
 from registry.models import OutboxMessage, Webhook
 from tests.factories import NOON, make_key, make_model
-from tests.receivers import canary
 from tests.registry.mlflow.calls import Calls
 
 CREATED = {"entity": "MODEL_VERSION", "action": "CREATED"}
-
-
-@pytest.fixture
-def receiver(settings):
-    with canary() as told:
-        settings.PORTAL_OUTBOUND_HTTP = True
-        settings.PORTAL_OUTBOUND_ALLOW = parse_openings(f"127.0.0.0/8:{told.port}")
-        yield told
 
 
 @pytest.fixture
